@@ -10,7 +10,9 @@ cfg = config['DEFAULT']
 setup(
     version=cfg['version'],
     author=cfg['author'],
-    license=cfg['license'],
+    license_expression=cfg['license'],
+    license_files=['LICENSE'],
+    classifiers=cfg['classifiers'].strip().splitlines(),
     keywords=cfg['keywords'].split(),
     install_requires=cfg['requirements'].split(),
     extras_require={extra: cfg[f'{extra}_requirements'].split() for extra in ('timm', 'dev')},
