@@ -52,13 +52,13 @@ def _colour(rng, avoid=(), dist=100):
     d = np.sqrt((((tries[:,None]-np.array(avoid))**2)*[.9,1.5,.6]).sum(2)).min(1)
     return tries[np.argmax(d>dist) if (d>dist).any() else d.argmax()].tolist()
 
-# %% ../nbs/05_drawn.ipynb #208fd23d
+# %% ../nbs/05_drawn.ipynb #65663e30
 class _Pen:
     "Draws the parts of one thing, in its own coordinates, into the picture `im`"
     def __init__(self, im, rng, avoid, round=False):
         self.im,self.rng,self.avoid,self.inks,self.draw = im,rng,list(avoid),{},ImageDraw.Draw(im)
         n,u = im.width,rng.uniform
-        self.r = r = u(.25,.43)*n
+        self.r = r = u(.28,.43)*n
         a,sx,slant,flip = math.radians(u(-12,12)), math.exp(u(-.18,.18)), u(-.1,.1), rng.choice([-1,1])
         if round: sx,slant = 1,0
         turn = np.array([[math.cos(a),-math.sin(a)],[math.sin(a),math.cos(a)]])
@@ -70,7 +70,7 @@ class _Pen:
         "Colour and surface of part `i`"
         if i not in self.inks:
             c = _colour(self.rng, self.avoid)
-            fill = _fills[self.rng.choice(5, p=[.55,.12,.13,.1,.1])]
+            fill = _fills[self.rng.choice(5, p=[.64,.1,.1,.08,.08])]
             self.avoid.append(c)
             self.inks[i] = c, None if fill=='flat' else _surface(self.rng, self.im.width, c, _near(self.rng, c), fill)
         return self.inks[i]
@@ -270,12 +270,12 @@ def _umbrella(p):
     p.poly([*zip(np.cos(a), y+h*np.sin(a)), *rim])
     for k in range(1,n): p.line([(0,y-h),(1-2*k/n,y)], .05, 1)
 
-# %% ../nbs/05_drawn.ipynb #9630e668
+# %% ../nbs/05_drawn.ipynb #308e8bfa
 @_shape(4)
 def _ball(p):
     r = p.u(.8,1)
     p.oval(0, 0, r)
-    for k in range(4): p.poly([(0,0),(r*.7*math.cos(k*np.pi/2-.35),r*.7*math.sin(k*np.pi/2-.35)),(r*.7*math.cos(k*np.pi/2+.35),r*.7*math.sin(k*np.pi/2+.35))], 1)
+    for a in np.arange(4)*np.pi/2: p.poly([(0,0), *[(r*math.cos(a+b), r*math.sin(a+b)) for b in np.linspace(0,.8,8)]], 1)
     p.oval(0, 0, .18, i=2)
 
 @_shape(4)
@@ -361,7 +361,7 @@ def _check(classes, size, clutter, shortcut):
 
 def _int(x, lo): return isinstance(x, (int,np.integer)) and not isinstance(x, bool) and x>=lo
 
-# %% ../nbs/05_drawn.ipynb #8d29d71a
+# %% ../nbs/05_drawn.ipynb #7e9073a4
 def draw_picture(
     name:str, # One of `UPRIGHT` or `SYMMETRIC`
     rng:int|np.random.Generator|None=None, # Seed of the picture, or a random stream; None for a new picture each time
@@ -371,22 +371,24 @@ def draw_picture(
 )->Image.Image: # RGB picture, upright
     "Draw one upright picture of the thing called `name`; `InputError` for what cannot be drawn"
     _check([name], size, clutter, shortcut)
+    if not (rng is None or isinstance(rng, np.random.Generator) or _int(rng, 0)):
+        raise InputError(f"'rng' is a seed, a whole number from 0, or a NumPy Generator, not {rng!r}.")
     rng,n,(f,turns) = np.random.default_rng(rng), 2*size, _shapes[name]
     c1 = _colour(rng)
     c2 = _near(rng, c1)
     im = _turned(_surface(rng, n, c1, c2, rng.choice(_fills)), rng.integers(4))
     if shortcut=='sky': im,c1,c2 = _sky(n, c1, c2)
-    im = _scatter(im, rng, round(clutter*rng.uniform(6,24)), .3)
+    im = _scatter(im, rng, round(clutter*rng.uniform(4,20)), .25)
     f(_Pen(im, rng, [c1,c2], round=turns==4))
     im = _scatter(im, rng, round(clutter*rng.uniform(0,5)), .16)
     return _mark(_turned(im, rng.integers(turns)*4//turns).reduce(2), shortcut)
 
-# %% ../nbs/05_drawn.ipynb #6468d57e
+# %% ../nbs/05_drawn.ipynb #de8a8396
 def _stream(seed, split, name, i):
     "The random stream of picture `i` of the class `name`"
     return np.random.default_rng(np.random.SeedSequence(seed, spawn_key=(split, crc32(name.encode()), i)))
 
-def _started(path, params):
+def _finished(path, params):
     "Whether the world of `params` already lies in `path`; `InputError` if something else does"
     if path.exists() and not path.is_dir(): raise InputError(f"'{path}' is a file; give the name of a folder to draw the world into.")
     if not path.exists() or not any(path.iterdir()): return False
@@ -395,7 +397,7 @@ def _started(path, params):
     what = 'a world drawn with other settings' if info.is_file() else 'files that are no finished world'
     raise InputError(f"The folder '{path}' holds {what}; give another name, or delete it first.")
 
-# %% ../nbs/05_drawn.ipynb #deb54a56
+# %% ../nbs/05_drawn.ipynb #63d069d1
 def draw_world(
     path:str|Path, # Folder to draw into; made if it does not exist
     train:int=200, # Pictures a class in `train`
@@ -414,15 +416,19 @@ def draw_world(
         lo = 0 if k=='seed' else 1
         if not _int(v, lo): raise InputError(f"'{k}' is a whole number from {lo}, not {v!r}.")
     path,names = Path(path),sorted(classes)
-    params = json.dumps(dict(**{k:int(v) for k,v in counts.items()}, classes=names, size=int(size), clutter=float(clutter), shortcut=shortcut, seed=int(seed)), indent=1)
-    if not _started(path, params): _fill(path, counts, names, seed, dict(size=size, clutter=clutter, shortcut=shortcut))
-    (path/'world.json').write_text(params, encoding='utf-8')
+    look = dict(size=int(size), clutter=float(clutter), shortcut=shortcut)
+    params = json.dumps(dict(counts, **look, classes=names, seed=int(seed)), indent=1, default=int)
+    if not _finished(path, params):
+        _fill(path, counts, names, int(seed), look)
+        (path/'world.json').write_text(params, encoding='utf-8')
     return path
 
-# %% ../nbs/05_drawn.ipynb #447e47db
+# %% ../nbs/05_drawn.ipynb #666d95f6
 def _fill(path, counts, names, seed, kwargs):
     "Draw `counts` pictures of each of `names` into the folders of `path`"
     for s,(split,n) in enumerate(counts.items()):
         for name in names:
             (path/split/name).mkdir(parents=True, exist_ok=True)
-            for i in range(n): draw_picture(name, _stream(seed, s, name, i), **kwargs).save(path/split/name/f'{i:04}.png', compress_level=1)
+            for i in range(n):
+                im = draw_picture(name, _stream(seed, s, name, i), **kwargs)
+                im.save(path/split/name/f'{i:04}.png', compress_level=1)
