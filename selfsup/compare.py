@@ -6,15 +6,16 @@ Docs: https://selfsup.github.io/selfsup/compare.html.md"""
 
 # %% auto #0
 __all__ = ['SCRATCH', 'RANDOM', 'PROBE', 'ROTATION', 'LONG', 'ALL', 'Run', 'hold_out', 'choose_lr', 'random_encoder',
-           'paired_interval', 'Comparison', 'compare']
+           'paired_interval', 'Comparison', 'compare', 'demo']
 
-# %% ../nbs/70_compare.ipynb #ee728f01
+# %% ../nbs/70_compare.ipynb #e9af249d
+import itertools
 import time
 from dataclasses import dataclass, asdict
 from fastai.vision.all import *
+from .drawn import UPRIGHT, draw_world
 from .encoder import create_encoder, save_encoder
 from .errors import InputError, output_folder
-from .learner import normalize_like
 from .photos import OpenSquare, PhotoSet, label_subset, parse_budget, read_photos
 from .report import Report, figure_png
 from .rotation import check_angles
@@ -241,7 +242,7 @@ def _run(photos, idxs, method, seed, lr, how, **kwargs):
     acc, _ = _accuracy(learn, photos, idxs)
     return Run(method, seed, len(idxs), lr, how, float(acc), predict_files(learn, photos.files('test')).argmax(1), seconds)
 
-# %% ../nbs/70_compare.ipynb #cac76d7f
+# %% ../nbs/70_compare.ipynb #6ccd3f19
 def compare(
     folder:str, # Photos: train/CLASS, valid/CLASS, test/CLASS; or CLASS alone; either with unlabelled/ beside
     out:str|None=None, # New folder for result.json, accuracy.png, report.html and encoder/; nothing is written without it
@@ -279,6 +280,9 @@ def compare(
     runs += _long(photos, opener, arch, first, runs[0].lr, epochs*len(dls.train) + steps, len(angles)*bs, bs, say)
     res = Comparison(settings, photos, runs, pretraining, time.time() - start)
     if out: res.save(out)
+    say(f"\n{res.table().to_string()}\n\n{res.differences().to_string()}\n")
+    for n in res.notes(): say(f'- {n}')
+    say(f'{res.seconds:.0f} s' + (f"; written to {out/'report.html'}" if out else ''))
     return res
 
 # %% ../nbs/70_compare.ipynb #8b52107b
@@ -288,3 +292,25 @@ def _long(photos, opener, arch, few, lr, steps, views, bs, say):
     for method, idxs, n in ((LONG, few, views), (ALL, every, bs)):
         yield (r := _run(photos, idxs, method, 0, lr, how, opener=opener, steps=steps, bs=n))
         say(f'{method}: {len(idxs)} labels, {steps} steps, {r.seconds:.0f} s')
+
+# %% ../nbs/70_compare.ipynb #916a24e2
+def _free_folder(name):
+    "`name`, or `name`-2, `name`-3, ... if that holds files"
+    names = (Path(name if i == 1 else f'{name}-{i}') for i in itertools.count(1))
+    return next(p for p in names if not p.exists() or (p.is_dir() and not any(p.iterdir())))
+
+def demo(
+    out:str|None=None, # New folder for the pictures and the results; default selfsup-demo, or the next free number
+    labels:str='10', # Labels to keep: a number a class, or a share such as 10%
+    seeds:int=3, # Times to draw labels and weights
+    train:int=250, # Training pictures a class
+    test:int=60, # Test pictures a class
+    epochs:int=6, # Passes of pretraining over the pictures
+    steps:int=100, # Batches of training with few labels
+    say=print, # Gets a line for every step
+)->Comparison:
+    "The seven steps on pictures drawn by the package: no photos, no network and no GPU needed"
+    out = output_folder(out or _free_folder('selfsup-demo'))
+    say(f'drawing {len(UPRIGHT)*(train + 20 + test)} pictures into {out/"world"}')
+    world = draw_world(out/'world', train=train, valid=20, test=test, size=32, clutter=.2)
+    return compare(world, out/'results', labels=labels, seeds=seeds, size=32, epochs=epochs, steps=steps, lrs=[1e-3, 3e-3], say=say)

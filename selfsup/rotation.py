@@ -120,7 +120,7 @@ class RotationDL(TfmdDL):
         rows = [items.iloc[i] for i in range(len(items))] if hasattr(items, 'iloc') else items
         return Views([o for o in rows for _ in range(self.k)], list(range(self.k))*len(rows))
 
-# %% ../nbs/20_rotation.ipynb #57db6559
+# %% ../nbs/20_rotation.ipynb #f4182f94
 @patch
 def sample(self:RotationDL):
     "The views of one picture at a time, for this worker"
@@ -132,10 +132,9 @@ def sample(self:RotationDL):
 def create_item(self:RotationDL, views):
     "One decoded picture with the turns at which it is shown"
     views = range(self.k) if views is None else views
-    o = self.dataset[views[0]//self.k]
-    if not self.labelled: return o
-    turns = [self.fixed[views[0]]] if self.fixed is not None else [v % self.k for v in views]
-    return o[0], TensorTurns(turns)
+    x = self.dataset.tls[0][views[0]//self.k]
+    if not self.labelled: return x,
+    return x, TensorTurns([self.fixed[views[0]]] if self.fixed is not None else [v % self.k for v in views])
 
 @patch
 def create_batch(self:RotationDL, b):

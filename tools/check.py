@@ -10,7 +10,7 @@ from requirements import hide_the_rest
 
 ROOT = Path(__file__).resolve().parent.parent
 BIN = Path(sys.executable).parent
-DEMO = ['demo', '--out', 'demo']
+DEMO = ['demo', '--out', 'demo', '--train', '12', '--test', '5', '--epochs', '1', '--steps', '4', '--seeds', '1', '--labels', '5']
 CHECKS = []
 
 class Failed(Exception): "What a check found"
