@@ -71,7 +71,7 @@ class RotationLabel(DisplayedTransform):
         a = self.vocab[o]
         return TitledInt(a) if isinstance(a, int) else TitledFloat(a)
 
-# %% ../nbs/20_rotation.ipynb #9808a59b
+# %% ../nbs/20_rotation.ipynb #d0418bd3
 class RotateBatch(ItemTransform):
     "Gather and turn a batch: pictures B×C×S×S and turns V×2 become V pictures and V labels"
     order = 110  # after augmentation and normalisation
@@ -81,10 +81,10 @@ class RotateBatch(ItemTransform):
         x, (which, turn) = b[0], TensorBase(b[1]).T
         if x.shape[-1] != x.shape[-2]:
             raise InputError(f"Pictures of {x.shape[-2]}×{x.shape[-1]} pixels are not square, so a quarter turn would show; add item_tfms=Resize(size).")
-        if any(a % 90 for a in self.angles): x = x*circle_mask(x.shape[-1], x.device).to(x.dtype)
         out = x[which]
         for i, a in enumerate(self.angles):
             if a % 360: out[turn == i] = rotate(x[which[turn == i]], a)
+        if any(a % 90 for a in self.angles): out = out*circle_mask(x.shape[-1], x.device).to(x.dtype)  # last: a turned rim would show
         return retain_type(out, b[0]), TensorCategory(turn)
 
 # %% ../nbs/20_rotation.ipynb #21563635
