@@ -8,14 +8,14 @@ Docs: https://selfsup.github.io/selfsup/compare.html.md"""
 __all__ = ['SCRATCH', 'RANDOM', 'PROBE', 'ROTATION', 'LONG', 'ALL', 'Run', 'hold_out', 'choose_lr', 'random_encoder',
            'paired_interval', 'Comparison', 'compare', 'demo']
 
-# %% ../nbs/70_compare.ipynb #e9af249d
+# %% ../nbs/70_compare.ipynb #f93c1a2c
+from .errors import InputError, output_folder
 import itertools
 import time
 from dataclasses import dataclass, asdict
 from fastai.vision.all import *
 from .drawn import UPRIGHT, draw_world
 from .encoder import create_encoder, save_encoder
-from .errors import InputError, output_folder
 from .photos import OpenSquare, PhotoSet, label_subset, parse_budget, read_photos
 from .report import Report, figure_png
 from .rotation import check_angles

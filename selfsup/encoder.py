@@ -8,7 +8,8 @@ Docs: https://selfsup.github.io/selfsup/encoder.html.md"""
 __all__ = ['Encoder', 'n_features', 'conv_block', 'small_encoder', 'nin_encoder', 'split_stages', 'TimmEncoder', 'create_encoder',
            'save_encoder', 'load_encoder']
 
-# %% ../nbs/30_encoder.ipynb #07a0c318
+# %% ../nbs/30_encoder.ipynb #c581f081
+from .errors import InputError
 import difflib
 import json
 import platform
@@ -19,7 +20,6 @@ import torchvision
 from torch import nn
 from safetensors.torch import load_file, save_file
 from fastai.vision.learner import create_body, model_meta
-from .errors import InputError
 
 # %% ../nbs/30_encoder.ipynb #2790854a
 class Encoder(nn.Sequential):

@@ -8,14 +8,14 @@ Docs: https://selfsup.github.io/selfsup/learner.html.md"""
 __all__ = ['cpu_has_bf16', 'CPUBF16', 'normalize_like', 'linear_head', 'rotation_learner', 'FrozenEncoder', 'as_encoder',
            'transfer_learner']
 
-# %% ../nbs/40_learner.ipynb #be9e84d7
+# %% ../nbs/40_learner.ipynb #9b42f83b
+from .errors import InputError
 import torch
 from torch import nn
 from contextlib import nullcontext
 from pathlib import Path
 from fastai.vision.all import *
 from .encoder import create_encoder, load_encoder, n_features, save_encoder
-from .errors import InputError
 
 # %% ../nbs/40_learner.ipynb #7423074e
 def cpu_has_bf16()->bool:

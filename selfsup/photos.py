@@ -8,7 +8,8 @@ Docs: https://selfsup.github.io/selfsup/photos.html.md"""
 __all__ = ['SPLITS', 'PILUpright', 'picture_files', 'unreadable', 'PhotoSet', 'read_photos', 'OpenSquare', 'label_subset',
            'parse_budget']
 
-# %% ../nbs/10_photos.ipynb #84962b9d
+# %% ../nbs/10_photos.ipynb #be6d858b
+from .errors import InputError
 import os
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
@@ -19,7 +20,6 @@ import pandas as pd
 from PIL import Image, ImageOps
 from fasttransform import Transform
 from fastai.vision.core import PILImage, TensorImage, image_extensions
-from .errors import InputError
 
 # %% ../nbs/10_photos.ipynb #3718b67f
 class PILUpright(PILImage):

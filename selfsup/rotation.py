@@ -8,7 +8,8 @@ Docs: https://selfsup.github.io/selfsup/rotation.html.md"""
 __all__ = ['rotate', 'circle_mask', 'check_angles', 'TensorTurns', 'RotationLabel', 'RotateBatch', 'Views', 'RotationDL',
            'check_upright', 'RotationBlock', 'RotationDataLoaders', 'rotation_dblock']
 
-# %% ../nbs/20_rotation.ipynb #21e367b3
+# %% ../nbs/20_rotation.ipynb #11e0fe57
+from .errors import InputError
 import math
 import itertools
 import numpy as np
@@ -18,7 +19,6 @@ from fastai.data.all import *
 from fastai.vision.augment import *
 from fastai.vision.core import *
 from fastai.vision.data import *
-from .errors import InputError
 from .photos import PILUpright, picture_files
 
 # %% ../nbs/20_rotation.ipynb #cf11f3a8

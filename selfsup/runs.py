@@ -8,12 +8,12 @@ Docs: https://selfsup.github.io/selfsup/runs.html.md"""
 __all__ = ['augmentation', 'rotation_dls', 'CachedDL', 'lay_out', 'labelled_dls', 'Say', 'train_rotation', 'rotation_history',
            'write_json', 'pretrain', 'train_labelled', 'predict_files', 'finetune']
 
-# %% ../nbs/60_runs.ipynb #05e6b7f0
+# %% ../nbs/60_runs.ipynb #f153c08d
+from .errors import InputError, output_folder
 import json
 import time
 from fastai.vision.all import *
 from .encoder import save_encoder
-from .errors import InputError, output_folder
 from .learner import as_encoder, rotation_learner, transfer_learner
 from .photos import OpenSquare, PhotoSet, label_subset, read_photos
 from .rotation import RotationBlock
