@@ -104,8 +104,8 @@ def paired_interval(
         draws[i] = (d[s][:, t]*w[t]).sum()/(w[t].sum()*len(d))
     return (d*w).sum()/(w.sum()*len(d)), *np.quantile(draws, [(1 - level)/2, (1 + level)/2])
 
-# %% ../nbs/70_compare.ipynb #c6b85bc0
-@dataclass
+# %% ../nbs/70_compare.ipynb #c259e5a9
+@dataclass(repr=False)
 class Comparison:
     "What `compare` found: `runs`, and the tables, plot and report made of them"
     settings:dict # Arguments of the call
@@ -120,6 +120,7 @@ class Comparison:
     def unbalanced(self)->bool:
         n = np.bincount(self.truth)
         return n.max() > 1.5*n.min()
+    def __repr__(self): return self.table().to_string()
     def of(self, method): return [r for r in self.runs if r.method == method]
     def hits(self, method): return np.stack([r.preds == self.truth for r in self.of(method)])
     def accuracies(self, method, balanced=False):
