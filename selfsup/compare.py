@@ -225,7 +225,7 @@ def _repr_markdown_(self:Comparison):
     md = lambda t: '\n'.join(['| ' + ' | '.join(map(str, r)) + ' |' for r in [[t.index.name, *t.columns], ['---']*(t.shape[1] + 1), *([i, *r] for i, r in zip(t.index, t.values.tolist()))]])
     return f'{md(self.table())}\n\n{md(self.differences())}\n\n' + '\n'.join(f'- {n}' for n in self.notes())
 
-# %% ../nbs/70_compare.ipynb #b43e7a36
+# %% ../nbs/70_compare.ipynb #f3ee74c1
 def _few(photos, opener, encoders, seeds, labels, lrs, say, **kwargs):
     "Runs of the four contestants with few labels, for every seed"
     for seed in range(seeds):
@@ -236,6 +236,7 @@ def _few(photos, opener, encoders, seeds, labels, lrs, say, **kwargs):
             yield (r := _run(photos, idxs, method, seed, lr, how, **args))
             say(f'seed {seed + 1} of {seeds}, {method}: {len(idxs)} labels, learning rate {lr:g} ({how}), {r.seconds:.0f} s')
 
+# %% ../nbs/70_compare.ipynb #d5c14933
 def _run(photos, idxs, method, seed, lr, how, **kwargs):
     start = time.time()
     learn = train_labelled(photos, idxs, lr=lr, seed=seed, **kwargs)

@@ -32,7 +32,7 @@ def _part(o):
     if isinstance(o, (list, tuple)): return '<ul>' + ''.join(f'<li>{html.escape(str(s))}</li>' for s in o) + '</ul>'
     return f'<p>{html.escape(str(o))}</p>'
 
-# %% ../nbs/50_report.ipynb #5b0529dc
+# %% ../nbs/50_report.ipynb #a663cd0b
 _page = """<!doctype html>
 <html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1"><title>{title}</title>
 <style>
@@ -46,6 +46,7 @@ th:first-child, td:first-child {{ text-align: left }}
 </body></html>
 """
 
+# %% ../nbs/50_report.ipynb #59946c50
 class Report:
     "Sections of text, tables and figures that become one HTML file"
     def __init__(self, title): self.title, self.sections = title, []

@@ -18,11 +18,12 @@ from .learner import as_encoder, rotation_learner, transfer_learner
 from .photos import OpenSquare, PhotoSet, label_subset, read_photos
 from .rotation import RotationBlock
 
-# %% ../nbs/60_runs.ipynb #bb53b0f2
+# %% ../nbs/60_runs.ipynb #b252596a
 def augmentation():
     "The augmentation that every method gets"
     return aug_transforms(max_rotate=8, max_zoom=1.1, max_lighting=.2, max_warp=0)
 
+# %% ../nbs/60_runs.ipynb #9ef8849a
 def rotation_dls(
     photos:PhotoSet, # Its train and unlabelled splits are trained on, its valid split is watched
     opener:OpenSquare, # Opens the photos
@@ -46,7 +47,7 @@ class CachedDL(TfmdDL):
         if key not in self.kept: self.kept[key] = super().do_item(s)
         return self.kept[key]
 
-# %% ../nbs/60_runs.ipynb #31be5691
+# %% ../nbs/60_runs.ipynb #1fde9e3e
 def lay_out(
     idxs:np.ndarray, # Positions of the labelled photos
     n:int, # How many positions are wanted
@@ -56,6 +57,7 @@ def lay_out(
     rng = np.random.default_rng(seed)
     return np.concatenate([rng.permutation(idxs) for _ in range(-(-n//len(idxs)))])[:n]
 
+# %% ../nbs/60_runs.ipynb #9304e372
 def labelled_dls(
     files:list, labels:list, # Labelled photos in the order in which they are trained on
     classes:list, # All class names
@@ -69,7 +71,7 @@ def labelled_dls(
     block = DataBlock((x, y), dl_type=CachedDL, splitter=IndexSplitter([]), batch_tfms=augmentation())
     return block.dataloaders(list(zip(files, labels)), bs=bs, shuffle=False, num_workers=0)
 
-# %% ../nbs/60_runs.ipynb #bd61b618
+# %% ../nbs/60_runs.ipynb #59fe86d7
 class Say(Callback):
     "Tell the epoch, the time and the rotation accuracy on validation photos"
     order = Recorder.order + 1
@@ -78,6 +80,7 @@ class Say(Callback):
         chance = 1/self.learn.dls.c
         self.say(f'pretraining, epoch {self.epoch + 1} of {self.n_epoch}: rotation accuracy {self.recorder.values[-1][-1]:.1%} (chance {chance:.1%}), {time.time() - self.start:.0f} s')
 
+# %% ../nbs/60_runs.ipynb #c3162f3c
 def train_rotation(
     dls:DataLoaders, # From `rotation_dls`
     arch='small', # What `create_encoder` takes
@@ -98,12 +101,13 @@ def rotation_history(learn)->list: # One dict an epoch
     names = ['train_loss', 'valid_loss', 'rotation_accuracy']
     return [dict(zip(names, map(float, v))) for v in learn.recorder.values]
 
-# %% ../nbs/60_runs.ipynb #c586256c
+# %% ../nbs/60_runs.ipynb #9270373f
 def write_json(file, o)->Path:
     "Write `o` to `file`"
     Path(file).write_text(json.dumps(o, indent=2, default=str), encoding='utf-8')
     return Path(file)
 
+# %% ../nbs/60_runs.ipynb #b86d964c
 def pretrain(
     folder:str, # Photos: train/, valid/, unlabelled/ or any folder of pictures; what lies in test/ is not touched
     out:str, # New folder for encoder.safetensors, encoder.json and result.json
@@ -128,7 +132,7 @@ def pretrain(
     write_json(out/'result.json', result)
     return save_encoder(learn.model[0], out, size=size, seed=seed, epochs=epochs, rotation_accuracy=history[-1]['rotation_accuracy'])
 
-# %% ../nbs/60_runs.ipynb #0a0e570b
+# %% ../nbs/60_runs.ipynb #d5f46174
 def train_labelled(
     photos:PhotoSet, # The training split holds the labelled photos
     idxs:np.ndarray, # Positions in the training split of those that keep their label
@@ -150,6 +154,7 @@ def train_labelled(
     with learn.no_bar(), learn.no_logging(): learn.fit_one_cycle(1, lr)
     return learn
 
+# %% ../nbs/60_runs.ipynb #79855d03
 def predict_files(
     learn:Learner, # From `train_labelled`
     files:list, # Photos, n of them
