@@ -70,16 +70,16 @@ def small_encoder()->Encoder:
               nn.Sequential(conv_block(64, 128, stride=2), conv_block(128, 128)), conv_block(128, 128)]
     return Encoder(*stages, arch='small')
 
-# %% ../nbs/30_encoder.ipynb #38345abe
+# %% ../nbs/30_encoder.ipynb #6a37917f
 def nin_encoder(
     n_blocks:int=4, # 3, 4 or 5
 )->Encoder:
-    "RotNet's Network in Network; 32-pixel pictures leave as 192×4×4"
+    "RotNet's Network in Network; 32-pixel pictures leave as 192×4×4, with three blocks as 192×8×8"
     if n_blocks not in (3, 4, 5): raise InputError(f'n_blocks is {n_blocks!r}; the paper has 3, 4 or 5.')
     pool = lambda cls: cls(3, stride=2, padding=1)
     blocks = [nn.Sequential(conv_block(3, 192, 5), conv_block(192, 160, 1), conv_block(160, 96, 1), pool(nn.MaxPool2d)),
               nn.Sequential(conv_block(96, 192, 5), conv_block(192, 192, 1), conv_block(192, 192, 1), pool(nn.AvgPool2d)),
-              nn.Sequential(conv_block(192, 192), conv_block(192, 192, 1), conv_block(192, 192, 1), pool(nn.AvgPool2d))]
+              nn.Sequential(conv_block(192, 192), conv_block(192, 192, 1), conv_block(192, 192, 1), *([pool(nn.AvgPool2d)] if n_blocks > 3 else []))]
     blocks += [nn.Sequential(conv_block(192, 192), conv_block(192, 192, 1), conv_block(192, 192, 1)) for _ in range(n_blocks - 3)]
     return Encoder(*blocks, arch=f'nin{n_blocks}')
 

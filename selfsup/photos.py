@@ -82,19 +82,20 @@ class PhotoSet:
         t = self.table.assign(label=self.table.label.replace('', '(no label)'))
         return pd.crosstab(t.label, t.split)[[s for s in SPLITS if s in set(t.split)]]
 
-# %% ../nbs/10_photos.ipynb #8106e0c5
-def _rows(folder, split):
-    return [(f, f.relative_to(folder).parts[0], split) for f in picture_files(folder) if f.parent != folder]
+# %% ../nbs/10_photos.ipynb #031f2a57
+def _rows(folder, split, loose):
+    "Rows (path, label, split); pictures in no class folder have no label and belong to `loose`"
+    rows = [(f, f.relative_to(folder).parts[:-1]) for f in picture_files(folder)]
+    return [(f, d[0], split) if d else (f, '', loose) for f, d in rows if d[:1] != ('unlabelled',)]
 
 def _from_folders(folder):
     "Rows (path, label, split) of a folder with split folders or class folders"
     unlabelled = [(f, '', 'unlabelled') for f in (picture_files(folder/'unlabelled') if (folder/'unlabelled').is_dir() else [])]
-    if (folder/'train').is_dir():
-        if not (folder/'test').is_dir():
-            raise InputError(f"'{folder}' has a folder train but no folder test; add test/CLASS/..., or give class folders alone and they are split for you.")
-        return unlabelled + [r for s in ('train', 'valid', 'test') if (folder/s).is_dir() for r in _rows(folder/s, s)]
-    rows = [(f, f.relative_to(folder).parts[0], '') for f in picture_files(folder) if f.parent != folder]
-    return unlabelled + [r for r in rows if r[1] != 'unlabelled']
+    if not (folder/'train').is_dir(): return unlabelled + _rows(folder, '', 'unlabelled')
+    if not (folder/'test').is_dir():
+        raise InputError(f"'{folder}' has a folder train but no folder test; add test/CLASS/..., or give class folders alone and they are split for you.")
+    places = dict(train='unlabelled', valid='valid', test='test')
+    return unlabelled + [r for s, loose in places.items() if (folder/s).is_dir() for r in _rows(folder/s, s, loose)]
 
 # %% ../nbs/10_photos.ipynb #1bb43bfb
 def _from_csv(folder, labels_csv):
@@ -119,7 +120,7 @@ def _cut(table, pct, into, rng):
         n = round(len(idx)*pct)
         if n: table.loc[rng.choice(np.array(idx), n, replace=False), 'split'] = into
 
-# %% ../nbs/10_photos.ipynb #24950fdf
+# %% ../nbs/10_photos.ipynb #b36f56e3
 def _fill_splits(table, notes):
     "Make the splits that the user did not give"
     rng = np.random.default_rng(0)
@@ -128,14 +129,15 @@ def _fill_splits(table, notes):
         new['split'] = 'train'
         _cut(new, .2, 'test', rng)
         table.loc[new.index, 'split'] = new.split
-        notes.append('Split for you, the same way each time: 20 % of each class for the test, 10 % of the rest for validation.')
+        notes.append('Split for you, the same way each time: 20 % of each class for the test.')
     if not (table.split == 'valid').any():
-        train = table[table.split == ('train' if (table.split == 'train').any() else 'unlabelled')].copy()
-        _cut(train, .1, 'valid', rng)
-        table.loc[train.index, 'split'] = train.split
-        if not len(new): notes.append('No valid folder: 10 % of the training photos were set aside for it.')
+        source = max('train', 'unlabelled', key=list(table.split).count)
+        rest = table[table.split == source].copy()
+        _cut(rest, .1, 'valid', rng)
+        table.loc[rest.index, 'split'] = rest.split
+        notes.append(f"No folder valid: 10 % of the {dict(train='training', unlabelled='unlabelled')[source]} photos were set aside for it.")
 
-# %% ../nbs/10_photos.ipynb #5d8f5b93
+# %% ../nbs/10_photos.ipynb #102f0bd7
 def read_photos(
     folder:str|Path, # `train/CLASS`, `valid/CLASS`, `test/CLASS`; or `CLASS` alone; either with `unlabelled` beside
     labels_csv:str|Path|None=None, # CSV with columns path (below `folder`), class, split; then the folders' names do not matter
@@ -145,8 +147,9 @@ def read_photos(
     folder, notes = Path(folder), []
     if not folder.is_dir(): raise InputError(f"There is no folder '{folder}'; check the spelling, or give the full path.")
     rows = _from_csv(folder, labels_csv) if labels_csv else _from_folders(folder)
-    if not rows and not labelled: rows = [(f, '', 'unlabelled') for f in picture_files(folder)]
-    if not rows: raise InputError(f"There are no pictures in class folders below '{folder}'; expected train/CLASS/..., test/CLASS/... or CLASS/... with files like .jpg or .png.")
+    if not rows or (labelled and not any(r[1] for r in rows)): raise InputError(f"There are no pictures in class folders below '{folder}'; expected train/CLASS/..., test/CLASS/... or CLASS/... with files like .jpg or .png.")
+    nameless = [r[0] for r in rows if r[1:] == ('', 'test')]
+    if labelled and nameless: raise InputError(f"{len(nameless)} test pictures have no class, the first '{nameless[0]}'; move them into test/CLASS, or out of the test.")
     bad = unreadable([r[0] for r in rows])
     if len(bad) == len(rows): raise InputError(f"None of the {len(rows)} pictures below '{folder}' can be opened, the first because of {next(iter(bad.values()))}.")
     table = pd.DataFrame([r for r in rows if r[0] not in bad], columns=['path', 'label', 'split'])

@@ -50,10 +50,17 @@ def check_angles(
 )->list: # The angles as numbers, whole ones as int
     "`angles` as a list of numbers, or an `InputError` that says what is wrong with them"
     try: res = [float(a) for a in angles]
-    except (TypeError, ValueError): raise InputError(f"angles is {angles!r}; give numbers in degrees, such as (0, 90, 180, 270).") from None
-    if not all(math.isfinite(a) for a in res): raise InputError(f"angles {angles!r} holds a value that is not finite; give degrees, such as (0, 90, 180, 270).")
-    if len(res) < 2: raise InputError(f"angles {angles!r} leaves nothing to guess; give at least two, such as (0, 90, 180, 270).")
-    if len({a % 360 for a in res}) < len(res): raise InputError(f"angles {angles!r} names one turn twice; give each once.")
+    except (TypeError, ValueError):
+        raise InputError(f"angles is {angles!r}; give numbers in degrees, "
+                         "such as (0, 90, 180, 270).") from None
+    if not all(math.isfinite(a) for a in res):
+        raise InputError(f"angles {angles!r} holds a value that is not finite; "
+                         "give degrees, such as (0, 90, 180, 270).")
+    if len(res) < 2:
+        raise InputError(f"angles {angles!r} leaves nothing to guess; "
+                         "give at least two, such as (0, 90, 180, 270).")
+    if len({a % 360 for a in res}) < len(res):
+        raise InputError(f"angles {angles!r} names one turn twice; give each once.")
     return [int(a) if a == int(a) else a for a in res]
 
 # %% ../nbs/20_rotation.ipynb #d4c36fe4
@@ -80,11 +87,13 @@ class RotateBatch(ItemTransform):
         if len(b) < 2 or not isinstance(b[1], TensorTurns): return b
         x, (which, turn) = b[0], TensorBase(b[1]).T
         if x.shape[-1] != x.shape[-2]:
-            raise InputError(f"Pictures of {x.shape[-2]}×{x.shape[-1]} pixels are not square, so a quarter turn would show; add item_tfms=Resize(size).")
+            raise InputError(f"Pictures of {x.shape[-2]}×{x.shape[-1]} pixels are not square, "
+                             "so a quarter turn would show; add item_tfms=Resize(size).")
         out = x[which]
         for i, a in enumerate(self.angles):
             if a % 360: out[turn == i] = rotate(x[which[turn == i]], a)
-        if any(a % 90 for a in self.angles): out = out*circle_mask(x.shape[-1], x.device).to(x.dtype)  # last: a turned rim would show
+        if any(a % 90 for a in self.angles):  # the mask is last: a turned rim would show
+            out = out*circle_mask(x.shape[-1], x.device).to(x.dtype)
         return retain_type(out, b[0]), TensorCategory(turn)
 
 # %% ../nbs/20_rotation.ipynb #21563635
@@ -101,12 +110,14 @@ class Views(list):
 # %% ../nbs/20_rotation.ipynb #e9ffffa6
 class RotationDL(TfmdDL):
     "A `TfmdDL` of N pictures that serves N × k views; `bs` counts pictures"
-    def __init__(self, dataset, bs=64, shuffle=False, num_workers=None, verbose=False, do_setup=True, **kwargs):
+    def __init__(self, dataset, bs=64, shuffle=False, num_workers=None, verbose=False,
+                 do_setup=True, **kwargs):
         items = getattr(dataset, 'items', None)
         self.labelled = len(getattr(dataset, 'tls', [])) > 1
         self.fixed = items.turns if isinstance(items, Views) and self.labelled else None
         self.k = dataset.c if self.labelled and self.fixed is None else 1
-        super().__init__(dataset, bs=bs, shuffle=shuffle, num_workers=num_workers, verbose=verbose, do_setup=do_setup, **kwargs)
+        super().__init__(dataset, bs=bs, shuffle=shuffle, num_workers=num_workers,
+                         verbose=verbose, do_setup=do_setup, **kwargs)
         if do_setup and self.labelled and self.n: check_upright(self)
 
     def get_idxs(self):
@@ -125,7 +136,8 @@ class RotationDL(TfmdDL):
 def sample(self:RotationDL):
     "The views of one picture at a time, for this worker"
     idxs = self._DataLoader__idxs  # set by `DataLoader.__iter__`
-    groups = (g for _, vs in itertools.groupby(idxs, lambda v: v//self.k) for g in chunked(vs, self.k))
+    pictures = itertools.groupby(idxs, lambda v: v//self.k)
+    groups = (g for _, views in pictures for g in chunked(views, self.k))
     return (g for i, g in enumerate(groups) if i//self.bs % self.num_workers == self.offs)
 
 @patch
@@ -134,7 +146,8 @@ def create_item(self:RotationDL, views):
     views = range(self.k) if views is None else views
     x = self.dataset.tls[0][views[0]//self.k]
     if not self.labelled: return x,
-    return x, TensorTurns([self.fixed[views[0]]] if self.fixed is not None else [v % self.k for v in views])
+    turns = [v % self.k for v in views] if self.fixed is None else [self.fixed[views[0]]]
+    return x, TensorTurns(turns)
 
 @patch
 def create_batch(self:RotationDL, b):
@@ -147,19 +160,21 @@ def create_batch(self:RotationDL, b):
 def _bright_side(x):
     "Direction in which each picture of B×C×H×W gets brighter, degrees counter-clockwise from up"
     g = F.adaptive_avg_pool2d(x.float().mean(1, keepdim=True), 16)
-    up, right = -g.diff(dim=2).flatten(1).median(1)[0], g.diff(dim=3).flatten(1).median(1)[0]
+    up = -g.diff(dim=2).flatten(1).median(1)[0]
+    right = g.diff(dim=3).flatten(1).median(1)[0]
     return torch.rad2deg(torch.atan2(-right, up))
 
 def _ramp(n=64):
     "A picture that gets brighter towards the top"
-    return PILUpright.create(np.repeat(np.linspace(220, 30, n, dtype=np.uint8)[:, None, None], n, 1).repeat(3, 2))
+    column = np.linspace(220, 30, n, dtype=np.uint8)[:, None, None]
+    return PILUpright.create(np.repeat(column, n, 1).repeat(3, 2))
 
 # %% ../nbs/20_rotation.ipynb #12370185
 def check_upright(
     dl:RotationDL, # The training loader
-    n:int=128, # Pictures to try; a random turn of one picture in 20 is missed once in 700 times
+    n:int=128, # Pictures to try; misses a turn of one picture in 20 once in 700 times
 ):
-    "`InputError` if the transforms of `dl` themselves turn pictures by half the step between angles or more"
+    "`InputError` if the transforms of `dl` turn pictures by half the step between angles"
     angles = sorted(a % 360 for a in dl.dataset.vocab)
     step = min(b - a for a, b in zip(angles, angles[1:] + [angles[0] + 360]))
     dl.after_item.split_idx = dl.after_batch.split_idx = 0
@@ -167,16 +182,20 @@ def check_upright(
     x = dl.after_batch(to_device(x, dl.device))[0]
     worst = _bright_side(x).abs().max().item()
     if worst >= .45*step:
-        names = ', '.join(f.name.split(' -- ')[0] for p in (dl.after_item, dl.after_batch) for f in p.fs if isinstance(f, RandTransform))
-        raise InputError(f'The augmentation ({names}) turns a picture by up to {worst:.0f} degrees, but the angles are {step:g} apart: '
-                         'the label would be wrong. Take out flip_vert, Dihedral and Rotate, or lower max_rotate.')
+        random = [f for p in (dl.after_item, dl.after_batch) for f in p.fs
+                  if isinstance(f, RandTransform)]
+        names = ', '.join(f.name.split(' -- ')[0] for f in random)
+        raise InputError(f'The augmentation ({names}) turns a picture by up to '
+                         f'{worst:.0f} degrees, but the angles are {step:g} apart: the label would be wrong. '
+                         'Take out flip_vert, Dihedral and Rotate, or lower max_rotate.')
 
 # %% ../nbs/20_rotation.ipynb #6fdcb142
 def RotationBlock(
     angles=(0, 90, 180, 270), # Degrees, counter-clockwise; chance is 1 / len(angles)
 )->TransformBlock:
     "A `TransformBlock` whose target is the angle by which the picture was turned"
-    return TransformBlock(type_tfms=RotationLabel(angles), batch_tfms=RotateBatch(angles), dl_type=RotationDL)
+    return TransformBlock(type_tfms=RotationLabel(angles), batch_tfms=RotateBatch(angles),
+                          dl_type=RotationDL)
 
 # %% ../nbs/20_rotation.ipynb #9ce7e950
 class RotationDataLoaders(DataLoaders):
@@ -184,10 +203,10 @@ class RotationDataLoaders(DataLoaders):
     @classmethod
     @delegates(DataLoaders.from_dblock)
     def from_folder(cls,
-        path:str|Path, # Folder with `train` and `valid` below it, or with any pictures if `valid_pct` is given
+        path:str|Path, # Folder with `train` and `valid`; with any pictures if `valid_pct` is given
         train:str='train', # Name of the training folder
         valid:str='valid', # Name of the validation folder
-        valid_pct:float|None=None, # Share of pictures drawn at random for validation, instead of a folder
+        valid_pct:float|None=None, # Share drawn at random for validation, instead of a folder
         seed:int|None=None, # Seed of that draw
         angles=(0, 90, 180, 270), # Degrees, counter-clockwise
         item_tfms=None, # Such as `Resize(128)`; the pictures must come out square
@@ -196,20 +215,28 @@ class RotationDataLoaders(DataLoaders):
         **kwargs
     ):
         "Rotation task on the pictures below `path`"
-        splitter = GrandparentSplitter(train, valid) if valid_pct is None else RandomSplitter(valid_pct, seed=seed)
-        dblock = rotation_dblock(angles, splitter, item_tfms, batch_tfms, img_cls, get_items=partial(_files_in, train=train, valid=valid, split=valid_pct is None))
+        split = valid_pct is None
+        splitter = (GrandparentSplitter(train, valid) if split
+                    else RandomSplitter(valid_pct, seed=seed))
+        find = partial(_files_in, train=train, valid=valid, split=split)
+        dblock = rotation_dblock(angles, splitter, item_tfms, batch_tfms, img_cls, get_items=find)
         return cls.from_dblock(dblock, path, path=path, **kwargs)
 
 # %% ../nbs/20_rotation.ipynb #4b61e7f4
-def rotation_dblock(angles, splitter, item_tfms=None, batch_tfms=None, img_cls=PILUpright, **kwargs)->DataBlock:
+def rotation_dblock(angles, splitter, item_tfms=None, batch_tfms=None, img_cls=PILUpright,
+                    **kwargs)->DataBlock:
     "The `DataBlock` behind `RotationDataLoaders`"
-    return DataBlock(blocks=(ImageBlock(img_cls), RotationBlock(angles)), splitter=splitter, item_tfms=item_tfms, batch_tfms=batch_tfms, **kwargs)
+    return DataBlock(blocks=(ImageBlock(img_cls), RotationBlock(angles)), splitter=splitter,
+                     item_tfms=item_tfms, batch_tfms=batch_tfms, **kwargs)
 
 def _files_in(path, train, valid, split):
     path = Path(path)
     for f in (path/train, path/valid) if split else (path,):
-        if not picture_files(f): raise InputError(f"There are no pictures in '{f}'; put some there, or name another folder.")
-    return [f for d in (train, valid) for f in picture_files(path/d)] if split else picture_files(path)
+        if not picture_files(f):
+            raise InputError(f"There are no pictures in '{f}'; put some there, "
+                             "or name another folder.")
+    if not split: return picture_files(path)
+    return [f for d in (train, valid) for f in picture_files(path/d)]
 
 # %% ../nbs/20_rotation.ipynb #8c57e83e
 @patch(cls_method=True)
@@ -217,14 +244,15 @@ def _files_in(path, train, valid, split):
 def from_path_func(cls:RotationDataLoaders,
     path:str|Path, # Default path of the `Learner`
     fnames:list, # Picture files
-    valid_func=None, # Function of a file, true if it is for validation; default: a random share `valid_pct`
+    valid_func=None, # True for a validation file; default: a random share `valid_pct`
     valid_pct:float=.2, # Share of pictures for validation
     seed:int|None=None, # Seed of that draw
     angles=(0, 90, 180, 270), item_tfms=None, batch_tfms=None, img_cls=PILUpright, **kwargs
 ):
     "Rotation task on `fnames`, split by a function of the path"
-    splitter = RandomSplitter(valid_pct, seed=seed) if valid_func is None else FuncSplitter(valid_func)
-    return cls.from_dblock(rotation_dblock(angles, splitter, item_tfms, batch_tfms, img_cls), fnames, path=path, **kwargs)
+    splitter = FuncSplitter(valid_func) if valid_func else RandomSplitter(valid_pct, seed=seed)
+    dblock = rotation_dblock(angles, splitter, item_tfms, batch_tfms, img_cls)
+    return cls.from_dblock(dblock, fnames, path=path, **kwargs)
 
 # %% ../nbs/20_rotation.ipynb #9ecb7fbd
 @patch(cls_method=True)
@@ -233,14 +261,15 @@ def from_df(cls:RotationDataLoaders,
     df, # Table with one row a picture
     path:str|Path='.', # Folder that the file names are relative to
     fn_col=0, # Column of the file name
-    valid_col=None, # Column that is true for validation; default: a random share `valid_pct`
+    valid_col=None, # True for validation; default: a random share `valid_pct`
     valid_pct:float=.2, # Share of pictures for validation
     seed:int|None=None, # Seed of that draw
     angles=(0, 90, 180, 270), item_tfms=None, batch_tfms=None, img_cls=PILUpright, **kwargs
 ):
     "Rotation task on the files named in a table"
     splitter = RandomSplitter(valid_pct, seed=seed) if valid_col is None else ColSplitter(valid_col)
-    dblock = rotation_dblock(angles, splitter, item_tfms, batch_tfms, img_cls, get_x=ColReader(fn_col, pref=f'{Path(path)}{os.path.sep}'))
+    get_x = ColReader(fn_col, pref=f'{Path(path)}{os.path.sep}')
+    dblock = rotation_dblock(angles, splitter, item_tfms, batch_tfms, img_cls, get_x=get_x)
     return cls.from_dblock(dblock, df, path=path, **kwargs)
 
 # %% ../nbs/20_rotation.ipynb #f329d635
@@ -254,4 +283,5 @@ def from_lists(cls:RotationDataLoaders,
 ):
     "Rotation task on two lists of files"
     splitter = IndexSplitter(range(len(train), len(train) + len(valid)))
-    return cls.from_dblock(rotation_dblock(angles, splitter, item_tfms, batch_tfms, img_cls), [*train, *valid], path=path, **kwargs)
+    dblock = rotation_dblock(angles, splitter, item_tfms, batch_tfms, img_cls)
+    return cls.from_dblock(dblock, [*train, *valid], path=path, **kwargs)

@@ -80,12 +80,12 @@ class Say(Callback):
         chance = 1/self.learn.dls.c
         self.say(f'pretraining, epoch {self.epoch + 1} of {self.n_epoch}: rotation accuracy {self.recorder.values[-1][-1]:.1%} (chance {chance:.1%}), {time.time() - self.start:.0f} s')
 
-# %% ../nbs/60_runs.ipynb #c3162f3c
+# %% ../nbs/60_runs.ipynb #9f9c9b16
 def train_rotation(
     dls:DataLoaders, # From `rotation_dls`
     arch='small', # What `create_encoder` takes
     epochs:int=20, # Passes over the photos
-    lr:float=1e-2, # Peak of the one-cycle schedule
+    lr:float=5e-3, # Peak of the one-cycle schedule
     seed:int=0, # Of weights and batches
     say=noop, # Gets a line an epoch, such as `print`
 )->Learner:
@@ -107,7 +107,7 @@ def write_json(file, o)->Path:
     Path(file).write_text(json.dumps(o, indent=2, default=str), encoding='utf-8')
     return Path(file)
 
-# %% ../nbs/60_runs.ipynb #b86d964c
+# %% ../nbs/60_runs.ipynb #b00e557d
 def pretrain(
     folder:str, # Photos: train/, valid/, unlabelled/ or any folder of pictures; what lies in test/ is not touched
     out:str, # New folder for encoder.safetensors, encoder.json and result.json
@@ -116,13 +116,14 @@ def pretrain(
     angles:list[float]=(0, 90, 180, 270), # Degrees, counter-clockwise
     epochs:int=20, # Passes over the photos
     bs:int=32, # Photos a batch; each gives a view for every angle
-    lr:float=1e-2, # Peak learning rate
+    lr:float=5e-3, # Peak learning rate
     seed:int=0, # Of weights and batches
     labels_csv:str|None=None, # CSV with columns path, class, split instead of class folders
     say=print, # Gets a line an epoch
 )->Path: # The file encoder.safetensors
     "Pretrain an encoder by rotation on all training and unlabelled photos of a folder"
     photos = read_photos(folder, labels_csv, labelled=False)
+    for n in photos.notes: say(n)
     dls = rotation_dls(photos, OpenSquare(size), angles, bs)
     out, start = output_folder(out), time.time()
     learn = train_rotation(dls, arch, epochs, lr, seed, say)
@@ -132,7 +133,7 @@ def pretrain(
     write_json(out/'result.json', result)
     return save_encoder(learn.model[0], out, size=size, seed=seed, epochs=epochs, rotation_accuracy=history[-1]['rotation_accuracy'])
 
-# %% ../nbs/60_runs.ipynb #d5f46174
+# %% ../nbs/60_runs.ipynb #2af90a09
 def train_labelled(
     photos:PhotoSet, # The training split holds the labelled photos
     idxs:np.ndarray, # Positions in the training split of those that keep their label
@@ -140,14 +141,14 @@ def train_labelled(
     encoder='small', # What `transfer_learner` takes
     steps:int=100, # Batches to train on
     lr:float=3e-3, # Peak of the one-cycle schedule
-    bs:int=32, # Photos a batch, at most as many as there are labels
+    bs:int=32, # Photos a batch; where there are fewer labels, some stand in it more than once
     freeze:bool=False, # Train the head alone
     cut:int|None=None, # Keep this many stages of the encoder
     seed:int=0, # Of weights and batches
 )->Learner:
     "Train a classifier on a few labelled photos"
     set_seed(seed)
-    bs, files, labels = min(bs, len(idxs)), photos.files('train'), photos.labels('train')
+    files, labels = photos.files('train'), photos.labels('train')
     rows = lay_out(idxs, steps*bs, seed)
     dls = labelled_dls([files[i] for i in rows], [labels[i] for i in rows], photos.classes, opener, bs)
     learn = transfer_learner(dls, encoder, cut=cut, freeze=freeze, metrics=[], wd=.01)
@@ -163,7 +164,7 @@ def predict_files(
     dl = learn.dls.test_dl([(f, None) for f in files], bs=128)
     with learn.no_bar(): return learn.get_preds(dl=dl)[0].numpy()
 
-# %% ../nbs/60_runs.ipynb #b685f349
+# %% ../nbs/60_runs.ipynb #3776c4b3
 def finetune(
     folder:str, # Photos: train/CLASS, test/CLASS, ..., or CLASS alone
     encoder:str, # encoder.safetensors of a pretraining, or its folder; or an arch, such as small, to start from scratch
@@ -181,12 +182,11 @@ def finetune(
 )->dict: # What result.json holds
     "Fine-tune an encoder on labelled photos, and test it"
     photos, body = read_photos(folder, labels_csv), as_encoder(encoder)
-    size = size or body.meta.get('size') or 64
-    idxs = label_subset(photos.labels('train'), labels, seed)
-    out, start = output_folder(out), time.time()
-    learn = train_labelled(photos, idxs, OpenSquare(size), body, steps, lr, bs, freeze, cut, seed)
-    hits = predict_files(learn, photos.files('test')).argmax(1) == np.array([photos.classes.index(l) for l in photos.labels('test')])
-    result = dict(folder=str(folder), encoder=str(encoder), labels=len(idxs), test_photos=len(hits), test_accuracy=float(hits.mean()),
+    idxs, files = label_subset(photos.labels('train'), labels, seed), photos.files('test')
+    opener, out, start = OpenSquare(size or body.meta.get('size') or 64), output_folder(out), time.time()
+    learn = train_labelled(photos, idxs, opener, body, steps, lr, bs, freeze, cut, seed)
+    hits = [learn.dls.vocab[i] == l for i, l in zip(predict_files(learn, files).argmax(1), photos.labels('test'))]
+    result = dict(folder=str(folder), encoder=str(encoder), labels=len(idxs), test_photos=len(hits), test_accuracy=np.mean(hits).item(),
                   left_out={str(f): r for f, r in photos.bad.items()}, notes=photos.notes, seconds=time.time() - start)
     write_json(out/'result.json', result)
     learn.export(out.resolve()/'model.pkl')
