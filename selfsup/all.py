@@ -8,7 +8,12 @@ from selfsup.encoder import *
 from selfsup.learner import *
 from selfsup.features import *
 from selfsup.probes import *
+from selfsup.watch import *
+from selfsup.figures import *
 from selfsup.report import *
 from selfsup.runs import *
 from selfsup.contest import *
+from selfsup.interval import *
+from selfsup.curve import *
+from selfsup.verdict import *
 from selfsup.compare import *
