@@ -17,3 +17,4 @@ from selfsup.interval import *
 from selfsup.curve import *
 from selfsup.verdict import *
 from selfsup.compare import *
+from selfsup.evaluate import *

@@ -1,4 +1,4 @@
-"""`selfsup demo`, `compare`, `pretrain` and `finetune`, each a door to the function of that name
+"""`selfsup demo`, `compare`, `pretrain`, `finetune` and `evaluate`, each a door to the function of that name
 
 Docs: https://selfsup.github.io/selfsup/cli.html.md"""
 
@@ -7,7 +7,7 @@ Docs: https://selfsup.github.io/selfsup/cli.html.md"""
 # %% auto #0
 __all__ = ['app', 'door', 'main']
 
-# %% ../nbs/80_cli.ipynb #970a656d
+# %% ../nbs/80_cli.ipynb #347871b6
 import inspect
 import sys
 from typing import Annotated
@@ -15,13 +15,13 @@ import typer
 from fastcore.docments import docments
 from .compare import compare, demo
 from .errors import InputError
+from .evaluate import evaluate
 from .runs import finetune, pretrain
 
-# %% ../nbs/80_cli.ipynb #3105d605
+# %% ../nbs/80_cli.ipynb #a2d8df87
 def _parameter(name, p, help):
     "A parameter of a function as typer wants it"
-    required = p.default is p.empty
-    info = typer.Argument(help=help) if required and name != 'out' else typer.Option(help=help)
+    info = (typer.Argument if name == 'folder' else typer.Option)(help=help)
     default = list(p.default) if isinstance(p.default, tuple) else p.default
     return p.replace(annotation=Annotated[p.annotation, info], default=default, kind=p.KEYWORD_ONLY)
 
@@ -36,10 +36,10 @@ def door(
     command.__name__, command.__doc__ = f.__name__, f.__doc__
     return command
 
-# %% ../nbs/80_cli.ipynb #6ce4de0d
+# %% ../nbs/80_cli.ipynb #8f048ea9
 app = typer.Typer(add_completion=False, no_args_is_help=True, pretty_exceptions_enable=False, rich_markup_mode=None,
                   help='Self-supervised learning by rotation: does it help on your photos?')
-for f in (demo, compare, pretrain, finetune): app.command()(door(f))
+for f in (demo, compare, pretrain, finetune, evaluate): app.command()(door(f))
 
 # %% ../nbs/80_cli.ipynb #3e3cca83
 def main():

@@ -7,14 +7,14 @@ Docs: https://selfsup.github.io/selfsup/compare.html.md"""
 # %% auto #0
 __all__ = ['Comparison', 'compare', 'demo']
 
-# %% ../nbs/70_compare.ipynb #67177d67
+# %% ../nbs/70_compare.ipynb #a7e69a8f
 from .errors import InputError, output_folder
 import itertools
 import statistics
 import time
 from dataclasses import asdict, dataclass
 from fastai.vision.all import *
-from .contest import ALL, IMAGENET, LONG, PROBE, RANDOM, ROTATION, SCRATCH, Contest, hold_out, random_encoder
+from .contest import ALL, IMAGENET, LONG, PROBE, RANDOM, ROTATION, SCRATCH, Contest, hold_out, in_order, random_encoder
 from .curve import Curve, label_efficiency
 from .drawn import UPRIGHT, draw_world
 from .encoder import create_encoder, save_encoder
@@ -58,12 +58,12 @@ class Comparison:
         w = class_weights(self.truth, balanced)
         return (self.hits(method)*w).sum(1)/w.sum()
 
-# %% ../nbs/70_compare.ipynb #b2cf5553
+# %% ../nbs/70_compare.ipynb #9e9ed599
 @patch
 def table(self:Comparison)->pd.DataFrame: # One row a contestant
     "Test accuracy in %, mean and spread over seeds, with label count, training accuracy and what was chosen for each seed"
     rows = {}
-    for m in dict.fromkeys(r.method for r in self.runs):
+    for m in in_order(self.runs):
         rs, acc = self.of(m), 100*self.accuracies(m)
         spread = f'± {acc.std(ddof=1):.1f}' if len(rs) > 1 else ''
         row = {'labels': rs[0].labels, 'seeds': len(rs), 'test accuracy %': f'{acc.mean():.1f} {spread}'}
@@ -85,11 +85,11 @@ def differences(self:Comparison)->pd.DataFrame: # One row a pair
                          'points': round(d[0], 1), 'low': round(d[1], 1), 'high': round(d[2], 1)})
     return pd.DataFrame(rows).set_index('fine-tuned minus')
 
-# %% ../nbs/70_compare.ipynb #b95c97b9
+# %% ../nbs/70_compare.ipynb #fe301691
 @patch
 def plot(self:Comparison)->plt.Figure:
     "Test accuracy of each contestant; a dot a seed, a bar at the mean, a line at the most frequent class"
-    names = list(dict.fromkeys(r.method for r in self.runs))[::-1]
+    names = in_order(self.runs)[::-1]
     fig, ax = plt.subplots(figsize=(7, .5*len(names) + 1.2))
     for i, m in enumerate(names):
         acc = 100*self.accuracies(m)
@@ -119,11 +119,11 @@ def plot_pretraining(self:Comparison)->plt.Figure:
     plt.close(fig)
     return fig
 
-# %% ../nbs/70_compare.ipynb #d027b05e
+# %% ../nbs/70_compare.ipynb #d39e69c4
 @patch
 def _tuning(self:Comparison):
-    lr, C = (f'{knob} {self.of(m)[0].chosen}' for knob, m in (('learning rate', SCRATCH), ('C', PROBE)))
-    return [f"Whoever trains the encoder with few labels does so for {self.settings['steps']} steps; {lr}. Frozen encoders get a linear probe; {C}. What was chosen for each seed stands in the table.",
+    lr, probe = (self.of(m)[0].chosen for m in (SCRATCH, PROBE))
+    return [f"Whoever trains the encoder with few labels does so for {self.settings['steps']} steps (learning rate: {lr}). Frozen encoders get a linear probe ('{PROBE}', first seed: {probe}). What was tuned for each seed stands in the table.",
             f"'{LONG}' and '{ALL}' are one run each, with the learning rate of '{SCRATCH}' of the first seed."]
 
 @patch

@@ -7,15 +7,15 @@ Docs: https://selfsup.github.io/selfsup/curve.html.md"""
 # %% auto #0
 __all__ = ['Curve', 'label_efficiency']
 
-# %% ../nbs/68_curve.ipynb #c1e41a1c
+# %% ../nbs/68_curve.ipynb #68fdf2b4
 from .errors import InputError
 from dataclasses import dataclass
 from fastai.vision.all import *
 from scipy import stats
-from .contest import SCRATCH, ROTATION, Contest, Run
+from .contest import ROTATION, SCRATCH, Contest, Run, in_order
 from .photos import label_subset
 
-# %% ../nbs/68_curve.ipynb #1143e417
+# %% ../nbs/68_curve.ipynb #438f6a64
 @dataclass(repr=False)
 class Curve:
     "Runs of several contestants at several label budgets"
@@ -30,7 +30,7 @@ class Curve:
         return {n: np.array(res[n]) for n in sorted(res)}
 
     @property
-    def methods(self): return list(dict.fromkeys(r.method for r in self.runs))
+    def methods(self): return in_order(self.runs)
     def __repr__(self): return self.table().to_string()
 
 # %% ../nbs/68_curve.ipynb #e3ae58cb

@@ -88,7 +88,7 @@ def _grid(rows, cols, side, head):
     return fig, axs
 
 def _title(ax, text, colour='black'):
-    ax.set_title(text if len(text) < 24 else f'{text[:23]}…', color=colour, fontsize=9 if len(text) < 14 else 6.5)
+    ax.set_title(text if len(text) < 19 else f'{text[:18]}…', color=colour, fontsize=9 if len(text) < 14 else 6.5)
 
 def _file(ax, file):
     im = PILUpright.create(file)
@@ -136,7 +136,7 @@ def first_filters(
     for ax, f in zip(axs.flat, w): ax.imshow(f.permute(1, 2, 0))
     return _shown_once(fig)
 
-# %% ../nbs/48_figures.ipynb #f2462c4e
+# %% ../nbs/48_figures.ipynb #ba7f0f66
 def _normalized(encoder, pictures):
     "Pictures from 0 to 1, and the same as `encoder` wants them"
     x = torch.as_tensor(pictures).as_subclass(Tensor).cpu()
@@ -156,7 +156,7 @@ def _attention(encoder, x, stages, p):
         raise InputError('stages must give feature maps B×C×H×W; leave out those that give tokens or vectors.')
     return [m.float().abs().pow(p).sum(1).cpu() for m in maps]
 
-# %% ../nbs/48_figures.ipynb #eb785ecc
+# %% ../nbs/48_figures.ipynb #ac43cc4b
 def _rgb(ax, picture): ax.imshow(picture.permute(1, 2, 0))
 
 def _heat(ax, picture, heat, **kwargs):
@@ -165,7 +165,7 @@ def _heat(ax, picture, heat, **kwargs):
     ax.imshow(picture.mean(0), cmap='gray', vmin=0, vmax=1)
     ax.imshow(heat, cmap='inferno', alpha=.6, **kwargs)
 
-# %% ../nbs/48_figures.ipynb #ba7f0f66
+# %% ../nbs/48_figures.ipynb #55eaf74b
 def attention_maps(
     encoder:nn.Module, # Any encoder; its `meta` may name the normalisation, else it is ImageNet's
     pictures:torch.Tensor, # B×3×S×S, bytes or 0 to 1
@@ -183,7 +183,7 @@ def attention_maps(
         for ax, m in zip(row[1:], maps): _heat(ax, x[i], m[i])
     return _shown_once(fig)
 
-# %% ../nbs/48_figures.ipynb #daf1bdbb
+# %% ../nbs/48_figures.ipynb #d1ce6b10
 def _turns(learn):
     "The angles of the task as text"
     if not isinstance(learn.dls.valid, RotationDL):
@@ -195,7 +195,7 @@ def _guesses(learn):
     "Probabilities V×k and true turns of all validation views"
     with learn.no_bar(), learn.no_logging(): return learn.get_preds()
 
-# %% ../nbs/48_figures.ipynb #3df6dc4a
+# %% ../nbs/48_figures.ipynb #200255a6
 def confusion_by_angle(
     learn:Learner, # Of the rotation task
 )->plt.Figure: # A row a true turn
@@ -213,9 +213,9 @@ def confusion_by_angle(
     ax.set(xticks=range(k), yticks=range(k), xticklabels=turns, yticklabels=turns, xlabel='guess', ylabel='true turn')
     return _shown_once(fig)
 
-# %% ../nbs/48_figures.ipynb #d6b35642
+# %% ../nbs/48_figures.ipynb #6fff75fa
 def _views(learn, items):
-    "Views of `items` as the network gets them, and as pictures from 0 to 1"
+    "All turns of each of `items` as the network gets them, and as pictures from 0 to 1"
     dl = learn.dls.test_dl(items, bs=len(items), with_labels=True, num_workers=0)
     x = dl.one_batch()[0]
     shown = x
@@ -223,7 +223,7 @@ def _views(learn, items):
         if isinstance(f, Normalize): shown = f.decode(shown)
     return x.as_subclass(Tensor), shown.as_subclass(Tensor).float().clamp(0, 1).cpu()
 
-# %% ../nbs/48_figures.ipynb #c2c47701
+# %% ../nbs/48_figures.ipynb #4136b610
 def certain_mistakes(
     learn:Learner, # Of the rotation task
     n:int=8, # Views shown, at most
@@ -236,13 +236,14 @@ def certain_mistakes(
     worst = wrong[sure[wrong].argsort(descending=True)][:n].tolist()
     fig, axs = _grid(max(1, -(-len(worst)//4)), 4, 1.6, .25*-(-len(worst)//4) + .3)
     if worst:
-        for ax, v, picture in zip(axs.flat, worst, _views(learn, learn.dls.valid.items[worst])[1]):
-            _rgb(ax, picture)
+        pictures = _views(learn, list(learn.dls.valid.items[worst]))[1]
+        for i, (ax, v) in enumerate(zip(axs.flat, worst)):
+            _rgb(ax, pictures[i*len(turns) + truth[v]])
             ax.set_title(f'{turns[truth[v]]} → {turns[guess[v]]}, {100*sure[v]:.0f} %', fontsize=9)
     fig.suptitle(f'{len(wrong)} of {len(truth)} views are guessed wrong', fontsize=10)
     return _shown_once(fig)
 
-# %% ../nbs/48_figures.ipynb #784c8373
+# %% ../nbs/48_figures.ipynb #4c651142
 def _cam(model, x):
     "Grad-CAM V×H×W of the guess for each of V views, and the probabilities V×k"
     was = model.training
@@ -256,7 +257,7 @@ def _cam(model, x):
     cams = F.relu((grad.mean((2, 3), keepdim=True)*maps).sum(1))
     return cams.detach().float().cpu(), scores.detach().softmax(1).float().cpu()
 
-# %% ../nbs/48_figures.ipynb #1258b4d4
+# %% ../nbs/48_figures.ipynb #a03729d7
 def grad_cam(
     learn:Learner, # Of the rotation task
     picture:str|Path, # File of a photo that it was not trained on, or another item that its loaders take

@@ -7,7 +7,7 @@ Docs: https://selfsup.github.io/selfsup/probes.html.md"""
 # %% auto #0
 __all__ = ['linear_probe', 'knn_predict', 'LayerProbe', 'layer_probe', 'plot_stages']
 
-# %% ../nbs/46_probes.ipynb #c810b42d
+# %% ../nbs/46_probes.ipynb #bb0b2ceb
 from .errors import InputError
 import numpy as np
 import pandas as pd
@@ -16,6 +16,7 @@ import torch.nn.functional as F
 from dataclasses import dataclass
 from matplotlib import pyplot as plt
 from sklearn.linear_model import LogisticRegression, SGDClassifier
+from sklearn.metrics import balanced_accuracy_score
 from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import StandardScaler
 
@@ -65,7 +66,7 @@ def knn_predict(
         res.append(torch.zeros(len(q), int(y.max()) + 1).scatter_add_(1, y[at], votes).argmax(1))
     return torch.cat(res).numpy()
 
-# %% ../nbs/46_probes.ipynb #e3bf3b19
+# %% ../nbs/46_probes.ipynb #31d42287
 def _interval(hits, level=1.96):
     "Wilson's interval of a share"
     n, p = len(hits), np.mean(hits)
@@ -75,12 +76,12 @@ def _interval(hits, level=1.96):
 @dataclass(repr=False)
 class LayerProbe:
     "One linear probe a stage: `table`, and `best`, the stage that the held-out labels chose"
-    table:pd.DataFrame # One row a stage; accuracies as shares, `low` and `high` a 95 % interval over test pictures
+    table:pd.DataFrame # One row a stage; accuracies as shares; `low` and `high`: 95 % interval of `test` over test pictures; `balanced`: mean over classes
     probes:dict # Stage to fitted probe
     best:object # Stage
     def __repr__(self): return f'{self.table.round(3).to_string()}\nbest on held-out labels: stage {self.best}'
 
-# %% ../nbs/46_probes.ipynb #63eb655a
+# %% ../nbs/46_probes.ipynb #57e4cbc5
 def layer_probe(
     x:dict, # Stage to features of the labelled pictures, N×C each
     y:np.ndarray, # Their labels
@@ -94,9 +95,11 @@ def layer_probe(
     probes = {s: linear_probe(f, y, choose, **kwargs) for s, f in x.items()}
     rows = {}
     for s, p in probes.items():
-        hits = p.predict(test_x[s]) == test_y
+        guess = p.predict(test_x[s])
+        hits = guess == test_y
         low, high = _interval(hits)
-        rows[s] = {'features': x[s].shape[1], 'C': p.C_, 'held out': p.held_out_[0], 'test': hits.mean(), 'low': low, 'high': high}
+        rows[s] = {'features': x[s].shape[1], 'C': p.C_, 'held out': p.held_out_[0], 'test': hits.mean(), 'low': low, 'high': high,
+                   'balanced': balanced_accuracy_score(test_y, guess)}
     return LayerProbe(pd.DataFrame(rows).T.rename_axis('stage'), probes, max(probes, key=lambda s: probes[s].held_out_))
 
 def plot_stages(

@@ -53,7 +53,7 @@ def _headline(kind, f):
             HURTS: 'Rotation pretraining hurts on these photos'}[kind]
     return f'{text}: with {f.labels:,} labels, {_points(f.scratch)} against from scratch, {_points(f.long)} against from scratch trained as long.'
 
-# %% ../nbs/69_verdict.ipynb #1f9b6552
+# %% ../nbs/69_verdict.ipynb #60128fc9
 def _next(kind, f):
     "What to do, in sentences"
     reach = max(f.scratch.high - f.scratch.points, f.scratch.points - f.scratch.low)
@@ -63,8 +63,8 @@ def _next(kind, f):
     if kind == HURTS: yield 'Do not use it here; train from scratch, or start from ImageNet weights.'
     if kind == NONE and len(f.scratch.seeds) < 2: yield 'One seed is never enough for a verdict; run at least three.'
     elif kind == NONE and reach > 5: yield f'The interval reaches {reach:.0f} points to a side; more test photos and more seeds make it narrower.'
-    elif kind == NONE: yield 'What difference there may be is small; do not bother.'
-    if f.photos < 5000 and kind != HURTS: yield f'Pretraining saw {f.photos:,} photos; more photos without labels are the cheapest thing to try.'
+    elif kind == NONE: yield 'What difference there may be is small; with these photos alone, do not bother.'
+    if f.photos < 5000 and kind != HURTS: yield f'Pretraining saw {f.photos:,} photos; more photos without labels are the thing to try.'
     if f.stage and f.stage[0] != f.stage[1]: yield f'Held-out labels preferred stage {f.stage[0]} of {f.stage[1]} for the frozen encoder; try selfsup finetune with --cut {f.stage[0]}.'
 
 @dataclass(repr=False)

@@ -18,26 +18,28 @@ from .features import file_features
 from .photos import OpenSquare, PhotoSet, label_subset
 from .probes import knn_predict, linear_probe
 
-# %% ../nbs/47_watch.ipynb #6e715f00
+# %% ../nbs/47_watch.ipynb #4ed2ef6c
 def watched_photos(
     photos:PhotoSet, # Its test split is not used
     labels:int|str=10, # Labels a class, or a share such as '10%'
     seed:int=0, # Picks them
-)->tuple: # Two tables with columns `path` and `label`: those that vote, and those that are scored
+)->tuple: # Tables with columns `path` and `label`: those that vote, those that are scored
     "The labelled photos to watch with"
     train, valid = (photos.table[photos.table.split == s] for s in ('train', 'valid'))
     if train.label[train.label != ''].nunique() < 2:
-        raise InputError('photos has labelled training pictures of fewer than two classes; watching needs some.')
+        raise InputError('photos has labelled training pictures of fewer than two classes; '
+                         'watching needs some of each class.')
     votes = train.iloc[label_subset(list(train.label), labels, seed)]
     scored = valid[valid.label != '']
     if not len(scored):
         stay = label_subset(list(votes.label), '80%', seed)
         votes, scored = votes.iloc[stay], votes.drop(votes.index[stay])
     if not len(scored):
-        raise InputError(f'labels is {labels!r}, and none are left to score; give at least 3 a class, or label the photos in valid.')
+        raise InputError(f'labels is {labels!r}, and none are left to score; '
+                         'give at least 3 a class, or label the photos in valid.')
     return votes[['path', 'label']], scored[['path', 'label']]
 
-# %% ../nbs/47_watch.ipynb #d961ce75
+# %% ../nbs/47_watch.ipynb #6c07092a
 class WatchFeatures(Callback):
     "Put a downstream score of the frozen encoder, `model[0]`, beside the rotation accuracy"
     order = Recorder.order + 1
@@ -57,36 +59,40 @@ class WatchFeatures(Callback):
         self.files, self.n_votes = [*votes.path, *scored.path], len(votes)
         self.codes = np.array([self.classes.index(l) for l in [*votes.label, *scored.label]])
         self.opener, self.every, self.kind, self.say = opener, every, probe, say
-        self.history, self.said, self.hits, self.trained, self.n_epochs, self.n_batches = [], set(), [], False, 0, 0
+        self.history, self.said, self.hits = [], set(), []
+        self.trained, self.n_epochs, self.n_batches = False, 0, 0
 
-# %% ../nbs/47_watch.ipynb #fad0b7e8
+# %% ../nbs/47_watch.ipynb #92d785fd
 @patch
 def score(self:WatchFeatures,
     encoder:nn.Module, # It is not changed
 )->float: # Share of the scored photos that the probe gets right
     "Read the class off frozen features of the last stage"
     with no_random():
-        x, n = list(file_features(encoder, self.files, self.opener).x.values())[-1], self.n_votes
+        features, n = file_features(encoder, self.files, self.opener), self.n_votes
+        x = list(features.x.values())[-1]
         if self.kind == 'knn': guess = knn_predict(x[:n], self.codes[:n], x[n:], k=20)
         else: guess = linear_probe(x[:n], self.codes[:n]).predict(x[n:])
     return float((guess == self.codes[n:]).mean())
 
-# %% ../nbs/47_watch.ipynb #0e2a08f8
+# %% ../nbs/47_watch.ipynb #78332f0d
 def by_picture(
-    right:np.ndarray, # For each view: was it right? The views of a picture one after the other
+    right:np.ndarray, # Was each view right? Those of a picture stand together
     k:int, # Views of a picture
 )->tuple: # (accuracy, its standard error)
     "Accuracy over views, and its standard error over pictures"
     each = np.asarray(right, float).reshape(-1, k).mean(1)
-    return each.mean(), each.std(ddof=1)/len(each)**.5 if len(each) > 1 else np.nan
+    return each.mean(), each.std(ddof=1)/len(each)**.5
 
-# %% ../nbs/47_watch.ipynb #539dd827
+# %% ../nbs/47_watch.ipynb #680f771b
 @patch
 def before_fit(self:WatchFeatures): self.run = not hasattr(self, 'lr_finder')
 
 @patch
 def before_train(self:WatchFeatures):
-    if not len(self.dls.valid_ds): raise InputError('The learner has no validation pictures, so there is no rotation accuracy to watch; set some aside.')
+    if not len(self.dls.valid_ds):
+        raise InputError('The learner has no validation pictures, so there is no rotation accuracy to watch; '
+                         'set some aside.')
     self.trained = True
     if not self.history: self._add(np.nan, np.nan)
 
@@ -98,7 +104,7 @@ def after_batch(self:WatchFeatures):
     if self.training: self.n_batches += 1
     else: self.hits.append((self.pred.argmax(1) == self.yb[0]).cpu().numpy())
 
-# %% ../nbs/47_watch.ipynb #a700f526
+# %% ../nbs/47_watch.ipynb #0056b271
 @patch
 def after_epoch(self:WatchFeatures):
     if not self.trained: return
@@ -110,9 +116,11 @@ def after_epoch(self:WatchFeatures):
 @patch
 def _add(self:WatchFeatures, rotation, error):
     s, scored = self.score(self.model[0]), self.codes[self.n_votes:]
+    chance = np.bincount(scored).max()/len(scored)  # always the most frequent class
     self.history.append({
-        'epoch': self.n_epochs, 'rotation accuracy': rotation, 'rotation error': error, 'rotation chance': 1/self.dls.c,
-        'score': s, 'score error': (s*(1 - s)/len(scored))**.5, 'score chance': np.bincount(scored).max()/len(scored)})
+        'epoch': self.n_epochs,
+        'rotation accuracy': rotation, 'rotation error': error, 'rotation chance': 1/self.dls.c,
+        'score': s, 'score error': (s*(1 - s)/len(scored))**.5, 'score chance': chance})
 
 # %% ../nbs/47_watch.ipynb #79931ef9
 def at_chance(
@@ -139,39 +147,43 @@ def drifting_apart(
     fell = score[best] - score[last] > 2*np.hypot(error[best], error[last])
     return bool(fell.all() and (rotation[last] > rotation[best]).all())
 
-# %% ../nbs/47_watch.ipynb #5cc2bdaa
+# %% ../nbs/47_watch.ipynb #5c891b8f
 @patch
 def _warn(self:WatchFeatures):
-    "Say what is new"
-    t = self.table().iloc[1:]
-    rotation, error, chance = t['rotation accuracy'], t['rotation error'], 1/self.dls.c
+    "Look for the two patterns"
+    t, chance = self.table().iloc[1:], 1/self.dls.c
+    rotation, error = t['rotation accuracy'], t['rotation error']
     if at_chance(list(t.index), list(rotation), list(error), chance):
-        self._once('chance', f'After {self.n_epochs} epochs ({self.n_batches} batches) the rotation accuracy is {rotation.iloc[-1]:.1%}, not above chance '
-                   f'({chance:.1%}). Look at the views with dls.show_batch(); if they and their labels are right, train for a few hundred batches more.')
+        self._once('chance', f'After {self.n_epochs} epochs ({self.n_batches} batches) the rotation accuracy '
+                   f'is {rotation.iloc[-1]:.1%}, not above chance ({chance:.1%}). Look at the views with '
+                   'dls.show_batch(); if they and their labels are right, train for a few hundred batches more.')
     if drifting_apart(rotation, t.score, t['score error']):
         best = t.score.idxmax()
-        self._once('apart', f'Since epoch {best} the rotation accuracy rose from {rotation[best]:.1%} to {rotation.iloc[-1]:.1%} while the downstream score fell from '
-                   f'{t.score[best]:.1%} to {t.score.iloc[-1]:.1%}. Look for a mark that tells the turn without a look at the thing, or train for fewer epochs.')
+        self._once('apart', f'Since epoch {best} the rotation accuracy rose from {rotation[best]:.1%} to '
+                   f'{rotation.iloc[-1]:.1%}, while the downstream score fell from {t.score[best]:.1%} to '
+                   f'{t.score.iloc[-1]:.1%}. Look for a mark that tells the turn without a look at the thing, '
+                   'or train for fewer epochs.')
 
 @patch
 def _once(self:WatchFeatures, what, message):
     if what not in self.said: self.say(message)
     self.said.add(what)
 
-# %% ../nbs/47_watch.ipynb #e5e29906
+# %% ../nbs/47_watch.ipynb #833b2a97
 @patch
-def table(self:WatchFeatures)->pd.DataFrame: # One row a score; accuracies, standard errors and chance levels as shares
+def table(self:WatchFeatures)->pd.DataFrame: # One row a score; all columns are shares
     "What was recorded; epoch 0 is the encoder before training"
     return pd.DataFrame(self.history).set_index('epoch')
 
 @patch
 def plot(self:WatchFeatures)->plt.Figure:
-    "Rotation accuracy and score by epoch, with a band of two standard errors, and dotted lines at chance"
+    "Rotation accuracy and score by epoch; bands of two standard errors, dotted lines at chance"
     t, names = self.table(), {'rotation': 'rotation accuracy', 'score': 'score'}
     fig, ax = plt.subplots(figsize=(6, 3))
     for (name, column), colour in zip(names.items(), ('tab:blue', 'tab:orange')):
         y, e = 100*t[column], 200*t[f'{name} error']
-        label = column if name == 'rotation' else f"{dict(knn='kNN', linear='linear probe')[self.kind]}, {len(self.classes)} classes"
+        probe = dict(knn='kNN', linear='linear probe')[self.kind]
+        label = column if name == 'rotation' else f'{probe}, {len(self.classes)} classes'
         ax.plot(t.index, y, marker='o', ms=3, color=colour, label=label)
         ax.fill_between(t.index, y - e, y + e, color=colour, alpha=.2, lw=0)
         ax.axhline(100*t[f'{name} chance'].iloc[0], color=colour, ls=':', lw=1)
