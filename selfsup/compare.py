@@ -138,12 +138,13 @@ def notes(self:Comparison)->list:
             f"Spread is the standard deviation over {s['seeds']} seeds; a seed draws the labelled subset and the initial weights. A row with one seed has no spread, and its interval knows the luck of the test photos only.",
             *self.photos.notes]
 
-# %% ../nbs/70_compare.ipynb #de651464
+# %% ../nbs/70_compare.ipynb #22d273ac
 @patch
 def report(self:Comparison)->Report:
     "The sections of the report"
     r = Report('Does rotation pretraining help on these photos?')
-    r.add('Answer', self.verdict().sentences)
+    first, *more = self.verdict().sentences
+    r.add('Answer', first, more)
     r.add('Test accuracy', self.table(), self.plot())
     r.add('Fine-tuned after rotation, against the alternatives', 'Difference in points of test accuracy, with a 95 % interval that draws seeds and test photos again.', self.differences())
     r.add('More labels, fewer labels', 'Balanced test accuracy; bands are 95 % t-intervals over seeds.', self.curve.table(), self.curve.plot())
@@ -208,7 +209,7 @@ def _long(contest, arch, idxs, lr, steps, views, say):
         yield (r := contest.finetune(method, arch, who, lr=lr, steps=steps, bs=bs))
         say(f'{method}: {r.labels} labels, {steps} steps of {bs} photos, {r.seconds:.0f} s')
 
-# %% ../nbs/70_compare.ipynb #9c9503dc
+# %% ../nbs/70_compare.ipynb #35d8ff78
 def _budgets(labels, contest):
     "`labels`, a fifth of it and five times it, within the number of labels of each class"
     share, n = parse_budget(labels)
@@ -228,7 +229,7 @@ def _stages(contest, frozen, subsets):
     if not len(hold_out(subsets[0], contest.labels)[1]): return {}
     return {m: [contest.stages(fs[seed % len(fs)], idxs, seed) for seed, idxs in enumerate(subsets)] for m, fs in frozen.items()}
 
-def _map(contest, frozen, most=1000):
+def _map(contest, frozen, most=500):
     "The last stage's features of test photos, before and after pretraining; of `most` photos drawn at random if there are more"
     n, at = len(contest.files), np.random.default_rng(0).permutation(len(contest.truth))[:most]
     last = list(frozen[PROBE][0].x)[-1]

@@ -55,12 +55,12 @@ def feature_map(
 # %% ../nbs/48_figures.ipynb #43c787ef
 def _check_rows(x, y, classes, perplexity):
     if len(x) != len(y):
-        raise InputError(f'x or before has {len(x)} rows, but y has {len(y)}; give features of the same pictures.')
+        raise InputError(f'x or before has {len(x)} rows, but y has {len(y)}; give the same pictures.')
     odd = set(np.unique(y)) - set(range(len(classes)))
     if odd:
-        raise InputError(f'y holds {min(odd)}, but classes has {len(classes)} names; give y from 0 to {len(classes) - 1}.')
+        raise InputError(f'y holds {min(odd)}, but classes has {len(classes)} names; number them from 0.')
     if not 0 < perplexity < len(x):
-        raise InputError(f'perplexity is {perplexity} for {len(x)} pictures; give a number above 0 and below that.')
+        raise InputError(f'perplexity is {perplexity} for {len(x)} pictures; give one between 0 and that.')
 
 # %% ../nbs/48_figures.ipynb #ba4fbe66
 def _nearest(x, queries, k):
@@ -77,7 +77,7 @@ def _check_search(x, files, queries, k, labels):
             raise InputError(f'{name} has {len(o)} entries, but x has {n} rows; give one for each row.')
     if not queries or not all(0 <= q < n for q in queries):
         raise InputError(f'queries is {queries}; give one or more rows from 0 to {n - 1}.')
-    if not 0 < k < n: raise InputError(f'k is {k}, but there are {n} pictures; give a number from 1 to {n - 1}.')
+    if not 0 < k < n: raise InputError(f'k is {k}, but x has {n} rows; give a number from 1 to {n - 1}.')
 
 # %% ../nbs/48_figures.ipynb #2135f6e2
 def _grid(rows, cols, side, head):
@@ -88,7 +88,8 @@ def _grid(rows, cols, side, head):
     return fig, axs
 
 def _title(ax, text, colour='black'):
-    ax.set_title(text if len(text) < 19 else f'{text[:18]}…', color=colour, fontsize=9 if len(text) < 14 else 6.5)
+    text, size = text if len(text) < 19 else f'{text[:18]}…', 9 if len(text) < 14 else 6.5
+    ax.set_title(text, color=colour, fontsize=size)
 
 def _file(ax, file):
     im = PILUpright.create(file)
@@ -143,8 +144,9 @@ def _normalized(encoder, pictures):
     x = x/255 if x.dtype == torch.uint8 else x.float()
     if x.ndim != 4 or x.shape[1] != 3 or not len(x) or x.min() < 0 or x.max() > 1:
         raise InputError('pictures must be B×3×S×S, bytes or numbers from 0 to 1; they are normalised here.')
-    stats = getattr(encoder, 'meta', {}).get('normalization') or dict(zip(('mean', 'std'), imagenet_stats))
-    mean, std = (x.new_tensor(stats[k])[:, None, None] for k in ('mean', 'std'))
+    own = getattr(encoder, 'meta', {}).get('normalization')
+    stats = (own['mean'], own['std']) if own else imagenet_stats
+    mean, std = (x.new_tensor(s)[:, None, None] for s in stats)
     return x, (x - mean)/std
 
 def _attention(encoder, x, stages, p):
@@ -153,7 +155,7 @@ def _attention(encoder, x, stages, p):
     with torch.no_grad(): maps = stage_outputs(encoder.eval(), x.to(dev), stages)
     encoder.train(was)
     if any(m.ndim != 4 for m in maps):
-        raise InputError('stages must give feature maps B×C×H×W; leave out those that give tokens or vectors.')
+        raise InputError('stages must give feature maps B×C×H×W; leave out those of tokens or vectors.')
     return [m.float().abs().pow(p).sum(1).cpu() for m in maps]
 
 # %% ../nbs/48_figures.ipynb #ac43cc4b
@@ -161,9 +163,9 @@ def _rgb(ax, picture): ax.imshow(picture.permute(1, 2, 0))
 
 def _heat(ax, picture, heat, **kwargs):
     "`heat` H×W, brought to the size of `picture`, over the picture in grey"
-    heat = F.interpolate(heat[None, None], size=picture.shape[-2:], mode='bilinear', align_corners=False)[0, 0]
+    large = F.interpolate(heat[None, None], size=picture.shape[-2:], mode='bilinear', align_corners=False)
     ax.imshow(picture.mean(0), cmap='gray', vmin=0, vmax=1)
-    ax.imshow(heat, cmap='inferno', alpha=.6, **kwargs)
+    ax.imshow(large[0, 0], cmap='inferno', alpha=.6, **kwargs)
 
 # %% ../nbs/48_figures.ipynb #55eaf74b
 def attention_maps(
@@ -188,7 +190,7 @@ def _turns(learn):
     "The angles of the task as text"
     if not isinstance(learn.dls.valid, RotationDL):
         raise InputError('learn is no learner of the rotation task; make one with rotation_learner.')
-    if not len(learn.dls.valid_ds): raise InputError('learn has no validation pictures; give its loaders some.')
+    if not len(learn.dls.valid_ds): raise InputError('learn has no validation pictures; give the loaders some.')
     return [f'{a:g}°' for a in learn.dls.vocab]
 
 def _guesses(learn):
@@ -210,7 +212,9 @@ def confusion_by_angle(
     for i, j in np.ndindex(k, k):
         ax.text(j, i, f'{shares[i, j]:.0f} %\n{counts[i, j]}', ha='center', va='center', fontsize=9,
                 color='white' if shares[i, j] > 60 else 'black')
-    ax.set(xticks=range(k), yticks=range(k), xticklabels=turns, yticklabels=turns, xlabel='guess', ylabel='true turn')
+    ax.set(xlabel='guess', ylabel='true turn')
+    ax.set_xticks(range(k), turns)
+    ax.set_yticks(range(k), turns)
     return _shown_once(fig)
 
 # %% ../nbs/48_figures.ipynb #6fff75fa

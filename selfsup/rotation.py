@@ -78,7 +78,7 @@ class RotationLabel(DisplayedTransform):
         a = self.vocab[o]
         return TitledInt(a) if isinstance(a, int) else TitledFloat(a)
 
-# %% ../nbs/20_rotation.ipynb #d0418bd3
+# %% ../nbs/20_rotation.ipynb #4a07314c
 class RotateBatch(ItemTransform):
     "Gather and turn a batch: pictures B×C×S×S and turns V×2 become V pictures and V labels"
     order = 110  # after augmentation and normalisation
@@ -91,7 +91,7 @@ class RotateBatch(ItemTransform):
                              "so a quarter turn would show; add item_tfms=Resize(size).")
         out = x[which]
         for i, a in enumerate(self.angles):
-            if a % 360: out[turn == i] = rotate(x[which[turn == i]], a)
+            if a % 360 and (turn == i).any(): out[turn == i] = rotate(x[which[turn == i]], a)
         if any(a % 90 for a in self.angles):  # the mask is last: a turned rim would show
             out = out*circle_mask(x.shape[-1], x.device).to(x.dtype)
         return retain_type(out, b[0]), TensorCategory(turn)

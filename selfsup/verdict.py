@@ -31,7 +31,7 @@ def rule(
     if every and scratch.high < 0 and max(scratch.seeds) < 0: return HURTS
     return NONE
 
-# %% ../nbs/69_verdict.ipynb #cfef78a7
+# %% ../nbs/69_verdict.ipynb #d125d250
 @dataclass
 class Facts:
     "What `compare` knows when it comes to the verdict"
@@ -42,7 +42,7 @@ class Facts:
     chance:float # Of the turn, a share
     photos:int # Photos that pretraining saw
     seconds:float # Of one pretraining
-    saving:str='' # Sentence on the labels saved
+    saving:str='' # Sentence on the labels saved, told where it helps
     elsewhere:dict=field(default_factory=dict) # Other numbers of labels, each with its `Difference` to from scratch
     stage:tuple=() # (stage that held-out labels chose most often, last stage)
     imagenet:str='' # Sentence on ImageNet weights
@@ -53,7 +53,7 @@ def _headline(kind, f):
             HURTS: 'Rotation pretraining hurts on these photos'}[kind]
     return f'{text}: with {f.labels:,} labels, {_points(f.scratch)} against from scratch, {_points(f.long)} against from scratch trained as long.'
 
-# %% ../nbs/69_verdict.ipynb #60128fc9
+# %% ../nbs/69_verdict.ipynb #250e2e06
 def _next(kind, f):
     "What to do, in sentences"
     reach = max(f.scratch.high - f.scratch.points, f.scratch.points - f.scratch.low)
@@ -82,4 +82,5 @@ def verdict(
     minutes = f'{facts.seconds:.0f} s' if facts.seconds < 120 else f'{facts.seconds/60:.0f} minutes'
     cost = f'Pretraining on {facts.photos:,} photos took {minutes}.'
     elsewhere = [f'With {n:,} labels: {_points(d)} against from scratch.' for n, d in facts.elsewhere.items()]
-    return Verdict(kind, [_headline(kind, facts), *elsewhere, *filter(None, [facts.saving]), cost, *_next(kind, facts), *filter(None, [facts.imagenet])])
+    saving = [facts.saving] if facts.saving and kind == HELPS else []
+    return Verdict(kind, [_headline(kind, facts), *elsewhere, *saving, cost, *_next(kind, facts), *filter(None, [facts.imagenet])])
