@@ -236,7 +236,7 @@ def _map(contest, frozen, most=500):
     before, after = (frozen[m][0].x[last][n:][at] for m in (RANDOM, PROBE))
     return feature_map(after, contest.truth[at], contest.photos.classes, before, perplexity=min(30, (len(at) - 1)/3))
 
-# %% ../nbs/70_compare.ipynb #22450f9b
+# %% ../nbs/70_compare.ipynb #0186417a
 class _Pace(Callback):
     "Stop after a few batches and keep their times"
     def before_fit(self): self.times = []
@@ -245,11 +245,12 @@ class _Pace(Callback):
         self.times.append(time.time() - self.start)
         if len(self.times) == 4: raise CancelFitException
 
-def _minutes(dls, arch, views):
-    "Minutes to train on `views` pictures, by the pace of a few batches"
+def _how_long(dls, arch, turned, plain):
+    "How long the training takes, by the pace of a few batches: `turned` batches at all angles and `plain` ones"
     learn = rotation_learner(dls, arch, cbs=(pace := _Pace()))
     with learn.no_bar(), learn.no_logging(): learn.fit(1)
-    return views*min(pace.times)/(dls.train.bs*dls.c)/60
+    minutes = (turned + plain/dls.c)*min(pace.times)/60
+    return f"this takes {'less than a minute' if minutes < 1 else f'about {minutes:.0f} minutes'} on this machine"
 
 # %% ../nbs/70_compare.ipynb #0f29fe6c
 def _read(folder, labels_csv, labels, seeds):
@@ -260,7 +261,7 @@ def _read(folder, labels_csv, labels, seeds):
     if not photos.files('test'): raise InputError(f"'{folder}' has no test pictures; put some into test/CLASS.")
     return photos, [label_subset(photos.labels('train'), labels, seed) for seed in range(seeds)]
 
-# %% ../nbs/70_compare.ipynb #d1933383
+# %% ../nbs/70_compare.ipynb #ec122b86
 def compare(
     folder:str, # Photos: train/CLASS, valid/CLASS, test/CLASS; or CLASS alone; either with unlabelled/ beside
     out:str|None=None, # New folder for result.json, accuracy.png, report.html and encoder/; nothing is written without it
@@ -288,8 +289,7 @@ def compare(
     say(f"{len(photos.table)} photos in {len(photos.classes)} classes; {len(subsets[0])} labels kept; {len(contest.truth)} test photos")
     dls, budgets = rotation_dls(photos, contest.opener, angles, bs), _budgets(labels, contest)
     times, long = seeds if each_seed else 1, epochs*len(dls.train) + steps
-    few = 2*seeds*steps*(len(lrs) + 2*len(budgets))
-    say(f'this takes about {_minutes(dls, arch, bs*(len(angles)*epochs*len(dls.train)*times + len(angles)*long + long + few)):.0f} minutes')
+    say(_how_long(dls, arch, epochs*len(dls.train)*times + long, long + 2*seeds*steps*(len(lrs) + 2*len(budgets))))
     encoders, pretraining = _pretrain(dls, arch, epochs, pretrain_lr, times, say)
     if out: save_encoder(encoders[0], out/'encoder', size=size, epochs=epochs, rotation_accuracy=pretraining['history'][0][-1]['rotation_accuracy'])
     frozen = {RANDOM: [contest.features(random_encoder(dls, arch, seed)) for seed in range(seeds)], PROBE: [contest.features(e) for e in encoders]}

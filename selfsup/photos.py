@@ -113,11 +113,11 @@ def _from_csv(folder, labels_csv):
     t.loc[t.split == 'unlabelled', 'class'] = ''
     return [(folder/p, c, s) for p, c, s in zip(t.path, t['class'], t.split)]
 
-# %% ../nbs/10_photos.ipynb #e286d75d
+# %% ../nbs/10_photos.ipynb #e5af057a
 def _cut(table, pct, into, rng):
-    "Move the share `pct` of each class's rows of `table` to the split `into`"
+    "Move the share `pct` of each class's rows of `table` to the split `into`, at least one of three or more"
     for _, idx in table.groupby('label').groups.items():
-        n = round(len(idx)*pct)
+        n = max(round(len(idx)*pct), int(len(idx) > 2))
         if n: table.loc[rng.choice(np.array(idx), n, replace=False), 'split'] = into
 
 # %% ../nbs/10_photos.ipynb #b36f56e3

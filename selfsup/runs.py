@@ -23,7 +23,7 @@ def augmentation():
     "The augmentation that every method gets"
     return aug_transforms(max_rotate=8, max_zoom=1.1, max_lighting=.2, max_warp=0)
 
-# %% ../nbs/60_runs.ipynb #9ef8849a
+# %% ../nbs/60_runs.ipynb #7b9a1c73
 def rotation_dls(
     photos:PhotoSet, # Its train and unlabelled splits are trained on, its valid split is watched
     opener:OpenSquare, # Opens the photos
@@ -33,6 +33,7 @@ def rotation_dls(
     "Loaders of the rotation task; no label and no test photo is touched"
     train, valid = photos.files('train', 'unlabelled'), photos.files('valid')
     if len(train) < 2: raise InputError(f"'{photos.folder}' has {len(train)} pictures to pretrain on; it needs at least 2.")
+    if not valid: raise InputError(f"'{photos.folder}' has too few pictures to set some aside for validation; add pictures, or put some into valid.")
     block = DataBlock((TransformBlock(type_tfms=opener, batch_tfms=IntToFloatTensor), RotationBlock(angles)),
                       splitter=IndexSplitter(range(len(train), len(train) + len(valid))), batch_tfms=augmentation())
     return block.dataloaders(train + valid, bs=min(bs, len(train)), val_bs=64, num_workers=0)
