@@ -28,7 +28,7 @@ from .learner import rotation_learner
 from .runs import rotation_dls, rotation_history, train_rotation, write_json
 from .verdict import Difference, Facts, Verdict, verdict
 
-# %% ../nbs/70_compare.ipynb #5ecf38c4
+# %% ../nbs/70_compare.ipynb #ab29da10
 @dataclass(repr=False)
 class Comparison:
     "What `compare` found: the runs, and the tables, plots, verdict and report made of them"
@@ -44,7 +44,7 @@ class Comparison:
     seconds:float=0. # Of the whole comparison
 
     @property
-    def truth(self): return np.array([self.photos.classes.index(l) for l in self.photos.labels('test')])
+    def truth(self)->np.ndarray: return np.array([self.photos.classes.index(l) for l in self.photos.labels('test')])
     @property
     def unbalanced(self)->bool:
         n = np.bincount(self.truth)
@@ -58,7 +58,7 @@ class Comparison:
         w = class_weights(self.truth, balanced)
         return (self.hits(method)*w).sum(1)/w.sum()
 
-# %% ../nbs/70_compare.ipynb #9e9ed599
+# %% ../nbs/70_compare.ipynb #ac254946
 @patch
 def table(self:Comparison)->pd.DataFrame: # One row a contestant
     "Test accuracy in %, mean and spread over seeds, with label count, training accuracy and what was chosen for each seed"
@@ -72,6 +72,7 @@ def table(self:Comparison)->pd.DataFrame: # One row a contestant
                          'tuned': f"{rs[0].knob} {', '.join(f'{r.value:g}' for r in rs)}"}
     return pd.DataFrame(rows).T.rename_axis('contestant')
 
+# %% ../nbs/70_compare.ipynb #1004b336
 @patch
 def differences(self:Comparison)->pd.DataFrame: # One row a pair
     "Rotation, fine-tuned, minus each alternative: points with a 95 % interval over seeds and test photos"
@@ -85,7 +86,7 @@ def differences(self:Comparison)->pd.DataFrame: # One row a pair
                          'points': round(d[0], 1), 'low': round(d[1], 1), 'high': round(d[2], 1)})
     return pd.DataFrame(rows).set_index('fine-tuned minus')
 
-# %% ../nbs/70_compare.ipynb #fe301691
+# %% ../nbs/70_compare.ipynb #9820e18d
 @patch
 def plot(self:Comparison)->plt.Figure:
     "Test accuracy of each contestant; a dot a seed, a bar at the mean, a line at the most frequent class"
@@ -102,11 +103,13 @@ def plot(self:Comparison)->plt.Figure:
     plt.close(fig)
     return fig
 
+# %% ../nbs/70_compare.ipynb #2d0ea198
 @patch
 def plot_stages(self:Comparison)->plt.Figure:
     "Test accuracy of a linear probe at each stage, in the first seed"
     return plot_stages({m: lps[0] for m, lps in self.stages.items() if m != IMAGENET}, 1/len(self.photos.classes))
 
+# %% ../nbs/70_compare.ipynb #a25acb3f
 @patch
 def plot_pretraining(self:Comparison)->plt.Figure:
     "Rotation accuracy on validation photos by epoch, with the chance level"
@@ -156,7 +159,7 @@ def report(self:Comparison)->Report:
     if self.photos.bad: r.add('Files left out', [f'{f}: {why}' for f, why in self.photos.bad.items()])
     return r.add('Settings', [f'{k}: {v}' for k, v in self.settings.items()])
 
-# %% ../nbs/70_compare.ipynb #0d2d4730
+# %% ../nbs/70_compare.ipynb #bdefbb51
 @patch
 def save(self:Comparison, out):
     "Write result.json, accuracy.png and report.html into `out`"
@@ -167,6 +170,7 @@ def save(self:Comparison, out):
     (out/'accuracy.png').write_bytes(figure_png(self.plot()))
     self.report().save(out/'report.html')
 
+# %% ../nbs/70_compare.ipynb #b1645d47
 @patch
 def _repr_markdown_(self:Comparison):
     md = lambda t: '\n'.join(['| ' + ' | '.join(map(str, r)) + ' |' for r in [[t.index.name, *t.columns], ['---']*(t.shape[1] + 1), *([i, *r] for i, r in zip(t.index, t.values.tolist()))]])
@@ -209,7 +213,7 @@ def _long(contest, arch, idxs, lr, steps, views, say):
         yield (r := contest.finetune(method, arch, who, lr=lr, steps=steps, bs=bs))
         say(f'{method}: {r.labels} labels, {steps} steps of {bs} photos, {r.seconds:.0f} s')
 
-# %% ../nbs/70_compare.ipynb #35d8ff78
+# %% ../nbs/70_compare.ipynb #5ae092f1
 def _budgets(labels, contest):
     "`labels`, a fifth of it and five times it, within the number of labels of each class"
     share, n = parse_budget(labels)
@@ -224,6 +228,7 @@ def _imagenet(contest, arch):
     except Exception as e: return {}, f'ImageNet weights were not compared, as those of {name} cannot be loaded here ({type(e).__name__}).'
     return {IMAGENET: [contest.features(encoder)]}, ''
 
+# %% ../nbs/70_compare.ipynb #b8b590aa
 def _stages(contest, frozen, subsets):
     "A `LayerProbe` for every frozen contestant and seed, or nothing where there are too few labels to choose"
     if not len(hold_out(subsets[0], contest.labels)[1]): return {}

@@ -53,7 +53,7 @@ def _headline(kind, f):
             HURTS: 'Rotation pretraining hurts on these photos'}[kind]
     return f'{text}: with {f.labels:,} labels, {_points(f.scratch)} against from scratch, {_points(f.long)} against from scratch trained as long.'
 
-# %% ../nbs/69_verdict.ipynb #250e2e06
+# %% ../nbs/69_verdict.ipynb #1c570eb9
 def _next(kind, f):
     "What to do, in sentences"
     reach = max(f.scratch.high - f.scratch.points, f.scratch.points - f.scratch.low)
@@ -73,6 +73,7 @@ class Verdict:
     kind:str # `HELPS`, `NONE` or `HURTS`
     sentences:list # The headline first
     def __repr__(self): return '\n'.join(self.sentences)
+    def _repr_markdown_(self): return '\n\n'.join(self.sentences)
 
 def verdict(
     facts:Facts, # From a comparison
