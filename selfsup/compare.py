@@ -7,12 +7,14 @@ Docs: https://selfsup.github.io/selfsup/compare.html.md"""
 # %% auto #0
 __all__ = ['Comparison', 'compare', 'demo']
 
-# %% ../nbs/70_compare.ipynb #a7e69a8f
+# %% ../nbs/70_compare.ipynb #1247684c
 from .errors import InputError, output_folder
 import itertools
 import statistics
 import time
+from contextlib import redirect_stderr
 from dataclasses import asdict, dataclass
+from io import StringIO
 from fastai.vision.all import *
 from .contest import ALL, IMAGENET, LONG, PROBE, RANDOM, ROTATION, SCRATCH, Contest, hold_out, in_order, random_encoder
 from .curve import Curve, label_efficiency
@@ -28,7 +30,7 @@ from .learner import rotation_learner
 from .runs import rotation_dls, rotation_history, train_rotation, write_json
 from .verdict import Difference, Facts, Verdict, verdict
 
-# %% ../nbs/70_compare.ipynb #ab29da10
+# %% ../nbs/70_compare.ipynb #e6e16e4e
 @dataclass(repr=False)
 class Comparison:
     "What `compare` found: the runs, and the tables, plots, verdict and report made of them"
@@ -44,7 +46,7 @@ class Comparison:
     seconds:float=0. # Of the whole comparison
 
     @property
-    def truth(self)->np.ndarray: return np.array([self.photos.classes.index(l) for l in self.photos.labels('test')])
+    def truth(self)->np.ndarray: return self.curve.truth
     @property
     def unbalanced(self)->bool:
         n = np.bincount(self.truth)
@@ -213,7 +215,7 @@ def _long(contest, arch, idxs, lr, steps, views, say):
         yield (r := contest.finetune(method, arch, who, lr=lr, steps=steps, bs=bs))
         say(f'{method}: {r.labels} labels, {steps} steps of {bs} photos, {r.seconds:.0f} s')
 
-# %% ../nbs/70_compare.ipynb #5ae092f1
+# %% ../nbs/70_compare.ipynb #28f36703
 def _budgets(labels, contest):
     "`labels`, a fifth of it and five times it, within the number of labels of each class"
     share, n = parse_budget(labels)
@@ -224,7 +226,8 @@ def _budgets(labels, contest):
 def _imagenet(contest, arch):
     "({name: features} or nothing, why nothing)"
     name = arch if create_encoder(arch).meta['family'] == 'torchvision' else 'resnet18'
-    try: encoder = create_encoder(name, pretrained=True)
+    try:
+        with redirect_stderr(StringIO()): encoder = create_encoder(name, pretrained=True)  # a bar
     except Exception as e: return {}, f'ImageNet weights were not compared, as those of {name} cannot be loaded here ({type(e).__name__}).'
     return {IMAGENET: [contest.features(encoder)]}, ''
 
@@ -314,7 +317,7 @@ def tell(self:Comparison, say=print, out=None)->Comparison:
     say(f'{self.seconds:.0f} s' + (f"; written to {out/'report.html'}" if out else ''))
     return self
 
-# %% ../nbs/70_compare.ipynb #ce3cadf7
+# %% ../nbs/70_compare.ipynb #5c93d71b
 def _free_folder(name):
     "`name`, or `name`-2, `name`-3, ... if that holds files"
     names = (Path(name if i == 1 else f'{name}-{i}') for i in itertools.count(1))
@@ -327,7 +330,7 @@ def demo(
     train:int=200, # Training pictures a class
     test:int=60, # Test pictures a class
     epochs:int=6, # Passes of pretraining over the pictures
-    steps:int=100, # Batches of training with few labels
+    steps:int=80, # Batches of training with few labels
     say=print, # Gets a line for every step
 )->Comparison:
     "The seven steps on pictures drawn by the package: no photos, no network and no GPU needed"

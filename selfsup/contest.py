@@ -55,7 +55,7 @@ def hold_out(
     out = np.concatenate([rng.permutation(g)[:len(g)//5] for g in groups])
     return np.setdiff1d(idxs, out), np.sort(out)
 
-# %% ../nbs/65_contest.ipynb #b5af1749
+# %% ../nbs/65_contest.ipynb #ab2085e3
 @dataclass
 class Contest:
     "Photos and terms that are the same for every contestant"
@@ -67,9 +67,10 @@ class Contest:
 
     def __post_init__(self):
         self.files, self.labels = self.photos.files('train'), self.photos.labels('train')
-        self.y = np.array([self.photos.classes.index(l) if l else -1 for l in self.labels])
+        code = {c: i for i, c in enumerate(self.photos.classes)}
+        self.y = np.array([code.get(l, -1) for l in self.labels])
         self.test_files = self.photos.files('test')
-        self.truth = np.array([self.photos.classes.index(l) for l in self.photos.labels('test')])
+        self.truth = np.array([code[l] for l in self.photos.labels('test')])
 
 # %% ../nbs/65_contest.ipynb #d51ab616
 def _score(probs, truth):

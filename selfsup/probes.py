@@ -7,7 +7,7 @@ Docs: https://selfsup.github.io/selfsup/probes.html.md"""
 # %% auto #0
 __all__ = ['linear_probe', 'knn_predict', 'LayerProbe', 'layer_probe', 'plot_stages']
 
-# %% ../nbs/46_probes.ipynb #bb0b2ceb
+# %% ../nbs/46_probes.ipynb #4c65777d
 from .errors import InputError
 import numpy as np
 import pandas as pd
@@ -19,11 +19,12 @@ from sklearn.linear_model import LogisticRegression, SGDClassifier
 from sklearn.metrics import balanced_accuracy_score
 from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import StandardScaler
+from threadpoolctl import threadpool_limits
 
-# %% ../nbs/46_probes.ipynb #8899dbcd
+# %% ../nbs/46_probes.ipynb #b666a17c
 def _fit(x, y, C, big):
     model = LogisticRegression(C=C, max_iter=1000) if len(y) <= big else SGDClassifier(loss='log_loss', alpha=1/(C*len(y)), learning_rate='adaptive', eta0=.1, random_state=0)
-    return make_pipeline(StandardScaler(), model).fit(x, y)
+    with threadpool_limits(1): return make_pipeline(StandardScaler(), model).fit(x, y)  # threads cost more than they give here
 
 def linear_probe(
     x:np.ndarray, # Features of the labelled pictures, N×C

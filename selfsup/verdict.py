@@ -53,19 +53,19 @@ def _headline(kind, f):
             HURTS: 'Rotation pretraining hurts on these photos'}[kind]
     return f'{text}: with {f.labels:,} labels, {_points(f.scratch)} against from scratch, {_points(f.long)} against from scratch trained as long.'
 
-# %% ../nbs/69_verdict.ipynb #1c570eb9
+# %% ../nbs/69_verdict.ipynb #62ed0c30
 def _next(kind, f):
     "What to do, in sentences"
-    reach = max(f.scratch.high - f.scratch.points, f.scratch.points - f.scratch.low)
+    low, high = min(f.scratch.low, f.long.low), max(f.scratch.high, f.long.high)
     if f.rotation_accuracy < f.chance + .05:
         yield 'The network did hardly better at the turn than chance. Look at some of the photos turned: where you cannot tell the turn yourself, do not bother; else pretrain for longer.'
     if kind == HELPS: yield 'Use the encoder: selfsup finetune takes it with --encoder.'
     if kind == HURTS: yield 'Do not use it here; train from scratch, or start from ImageNet weights.'
     if kind == NONE and len(f.scratch.seeds) < 2: yield 'One seed is never enough for a verdict; run at least three.'
-    elif kind == NONE and reach > 5: yield f'The interval reaches {reach:.0f} points to a side; more test photos and more seeds make it narrower.'
+    elif kind == NONE and max(-low, high) > 5: yield f'Between {low:+.0f} and {high:+.0f} points, all is possible; more test photos and more seeds would tell more.'
     elif kind == NONE: yield 'What difference there may be is small; with these photos alone, do not bother.'
     if f.photos < 5000 and kind != HURTS: yield f'Pretraining saw {f.photos:,} photos; more photos without labels are the thing to try.'
-    if f.stage and f.stage[0] != f.stage[1]: yield f'Held-out labels preferred stage {f.stage[0]} of {f.stage[1]} for the frozen encoder; try selfsup finetune with --cut {f.stage[0]}.'
+    if f.stage and f.stage[0] != f.stage[1]: yield f'Held-out labels preferred stage {f.stage[0]} of {f.stage[1]} for the frozen encoder; selfsup finetune with --cut {f.stage[0]} starts from there.'
 
 @dataclass(repr=False)
 class Verdict:
