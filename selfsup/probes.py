@@ -82,7 +82,7 @@ class LayerProbe:
     best:object # Stage
     def __repr__(self): return f'{self.table.round(3).to_string()}\nbest on held-out labels: stage {self.best}'
 
-# %% ../nbs/46_probes.ipynb #57e4cbc5
+# %% ../nbs/46_probes.ipynb #f0ca9d71
 def layer_probe(
     x:dict, # Stage to features of the labelled pictures, N×C each
     y:np.ndarray, # Their labels
@@ -103,6 +103,7 @@ def layer_probe(
                    'balanced': balanced_accuracy_score(test_y, guess)}
     return LayerProbe(pd.DataFrame(rows).T.rename_axis('stage'), probes, max(probes, key=lambda s: probes[s].held_out_))
 
+# %% ../nbs/46_probes.ipynb #e49b2b0f
 def plot_stages(
     probes:dict, # Name of an encoder to its `LayerProbe`
     chance:float, # Drawn as a dotted line

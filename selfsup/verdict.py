@@ -53,7 +53,7 @@ def _headline(kind, f):
             HURTS: 'Rotation pretraining hurts on these photos'}[kind]
     return f'{text}: with {f.labels:,} labels, {_points(f.scratch)} against from scratch, {_points(f.long)} against from scratch trained as long.'
 
-# %% ../nbs/69_verdict.ipynb #62ed0c30
+# %% ../nbs/69_verdict.ipynb #96cb4d4b
 def _next(kind, f):
     "What to do, in sentences"
     low, high = min(f.scratch.low, f.long.low), max(f.scratch.high, f.long.high)
@@ -67,6 +67,7 @@ def _next(kind, f):
     if f.photos < 5000 and kind != HURTS: yield f'Pretraining saw {f.photos:,} photos; more photos without labels are the thing to try.'
     if f.stage and f.stage[0] != f.stage[1]: yield f'Held-out labels preferred stage {f.stage[0]} of {f.stage[1]} for the frozen encoder; selfsup finetune with --cut {f.stage[0]} starts from there.'
 
+# %% ../nbs/69_verdict.ipynb #ac2dd07a
 @dataclass(repr=False)
 class Verdict:
     "The answer: `kind`, and sentences"
