@@ -7,8 +7,8 @@ Docs: https://selfsup.github.io/selfsup/compare.html.md"""
 # %% auto #0
 __all__ = ['Comparison', 'compare', 'demo']
 
-# %% ../nbs/70_compare.ipynb #1247684c
-from .errors import InputError, output_folder
+# %% ../nbs/70_compare.ipynb #5fd65bc0
+from .errors import InputError, at_least, output_folder
 import itertools
 import statistics
 import time
@@ -16,7 +16,7 @@ from contextlib import redirect_stderr
 from dataclasses import asdict, dataclass
 from io import StringIO
 from fastai.vision.all import *
-from .contest import ALL, IMAGENET, LONG, PROBE, RANDOM, ROTATION, SCRATCH, Contest, hold_out, in_order, random_encoder
+from .contest import ALL, COLOURS, IMAGENET, LONG, PROBE, RANDOM, ROTATION, SCRATCH, Contest, hold_out, in_order, random_encoder
 from .curve import Curve, label_efficiency
 from .drawn import UPRIGHT, draw_world
 from .encoder import create_encoder, save_encoder
@@ -60,58 +60,69 @@ class Comparison:
         w = class_weights(self.truth, balanced)
         return (self.hits(method)*w).sum(1)/w.sum()
 
-# %% ../nbs/70_compare.ipynb #ac254946
+# %% ../nbs/70_compare.ipynb #33237b29
 @patch
 def table(self:Comparison)->pd.DataFrame: # One row a contestant
     "Test accuracy in %, mean and spread over seeds, with label count, training accuracy and what was chosen for each seed"
     rows = {}
     for m in in_order(self.runs):
         rs, acc = self.of(m), 100*self.accuracies(m)
-        spread = f'± {acc.std(ddof=1):.1f}' if len(rs) > 1 else ''
-        row = {'labels': rs[0].labels, 'seeds': len(rs), 'test accuracy %': f'{acc.mean():.1f} {spread}'}
+        spread = f' ± {acc.std(ddof=1):.1f}' if len(rs) > 1 else ''
+        row = {'labels': rs[0].labels, 'seeds': len(rs), 'test accuracy %': f'{acc.mean():.1f}{spread}'}
         if self.unbalanced: row['balanced %'] = f'{100*self.accuracies(m, True).mean():.1f}'
         rows[m] = row | {'training accuracy %': f'{100*np.mean([r.train_accuracy for r in rs]):.0f}', 'seconds a run': f'{np.mean([r.seconds for r in rs]):.0f}',
                          'tuned': f"{rs[0].knob} {', '.join(f'{r.value:g}' for r in rs)}"}
     return pd.DataFrame(rows).T.rename_axis('contestant')
 
-# %% ../nbs/70_compare.ipynb #1004b336
+# %% ../nbs/70_compare.ipynb #76f804cd
+@patch
+def difference(self:Comparison,
+    method:str, # The alternative
+    labels:int|None=None, # Labels in all; default the budget
+    balanced:bool|None=None, # Of balanced accuracy; default where classes are unbalanced
+)->Difference:
+    "Fine-tuned after rotation, minus `method`, over the seeds that `method` has"
+    if balanced is None: balanced = self.unbalanced
+    at = lambda m: {r.seed: r.preds == self.truth for r in self.curve.runs + self.controls if r.method == m and r.labels == (labels or self.labels)}
+    ours, other, w = at(ROTATION), at(method), class_weights(self.truth, balanced)
+    a, b = (np.stack([hits[seed] for seed in other]) for hits in (ours, other))
+    seeds = 100*((a.astype(float) - b)*w).sum(1)/w.sum()
+    return Difference(*100*np.array(paired_interval(a, b, self.truth, balanced)), tuple(seeds))
+
 @patch
 def differences(self:Comparison)->pd.DataFrame: # One row a pair
     "Rotation, fine-tuned, minus each alternative: points with a 95 % interval over seeds and test photos"
     rows = []
-    for m in (SCRATCH, LONG, RANDOM, PROBE):
-        n = len(self.of(m))
-        if not n: continue
-        for balanced in ([False, True] if self.unbalanced else [False]):
-            d = 100*np.array(paired_interval(self.hits(ROTATION)[:n], self.hits(m), self.truth, balanced))
-            rows.append({'fine-tuned minus': m, 'measure': 'balanced accuracy' if balanced else 'accuracy', 'seeds': n,
-                         'points': round(d[0], 1), 'low': round(d[1], 1), 'high': round(d[2], 1)})
+    for m, balanced in itertools.product((SCRATCH, LONG, RANDOM, PROBE), [False, True] if self.unbalanced else [False]):
+        d = self.difference(m, balanced=balanced)
+        rows.append({'fine-tuned minus': m, 'measure': 'balanced accuracy' if balanced else 'accuracy', 'seeds': len(d.seeds),
+                     'points': round(d.points, 1), 'low': round(d.low, 1), 'high': round(d.high, 1)})
     return pd.DataFrame(rows).set_index('fine-tuned minus')
 
-# %% ../nbs/70_compare.ipynb #9820e18d
+# %% ../nbs/70_compare.ipynb #68ff5b03
 @patch
 def plot(self:Comparison)->plt.Figure:
-    "Test accuracy of each contestant; a dot a seed, a bar at the mean, a line at the most frequent class"
+    "Test accuracy of each contestant; a ring a seed, a bar at the mean, a line at the most frequent class"
     names = in_order(self.runs)[::-1]
     fig, ax = plt.subplots(figsize=(7, .5*len(names) + 1.2))
     for i, m in enumerate(names):
         acc = 100*self.accuracies(m)
         ax.barh(i, acc.mean(), color='tab:blue' if 'rotation' in m else 'silver')
-        ax.plot(acc, [i]*len(acc), 'o', color='black', ms=4)
-        ax.text(max(acc) + 2, i, f'{acc.mean():.0f} %', va='center')
+        ax.plot(acc, [i]*len(acc), 'o', color='black', mfc='none', ms=5)
+        ax.annotate(f'{acc.mean():.1f}', (max(acc), i), (6, 0), textcoords='offset points', va='center')
     ax.axvline(100*np.bincount(self.truth).max()/len(self.truth), color='black', ls=':', lw=1)
-    ax.set(yticks=range(len(names)), yticklabels=names, xlim=(0, 112), xticks=range(0, 101, 20), xlabel='test accuracy, %   (dotted: always the most frequent class)')
+    ax.set(yticks=range(len(names)), yticklabels=names, xlim=(0, 1.12*ax.dataLim.x1), xlabel='test accuracy, %   (dotted: always the most frequent class)')
     fig.tight_layout()
     plt.close(fig)
     return fig
 
-# %% ../nbs/70_compare.ipynb #2d0ea198
+# %% ../nbs/70_compare.ipynb #2a1486f1
 @patch
 def plot_stages(self:Comparison)->plt.Figure:
     "Test accuracy of a linear probe at each stage, in the first seed"
-    return plot_stages({m: lps[0] for m, lps in self.stages.items() if m != IMAGENET}, 1/len(self.photos.classes))
+    return plot_stages({m: lps[0] for m, lps in self.stages.items() if m != IMAGENET}, 1/len(self.photos.classes), COLOURS)
 
-# %% ../nbs/70_compare.ipynb #a25acb3f
+# %% ../nbs/70_compare.ipynb #ab2b0d52
 @patch
 def plot_pretraining(self:Comparison)->plt.Figure:
     "Rotation accuracy on validation photos by epoch, with the chance level"
@@ -119,17 +130,18 @@ def plot_pretraining(self:Comparison)->plt.Figure:
     fig, ax = plt.subplots(figsize=(5, 2.6))
     ax.plot(range(1, len(h) + 1), h, marker='o', ms=3)
     ax.axhline(100*self.pretraining['chance'], color='black', ls=':', lw=1)
+    ax.xaxis.set_major_locator(plt.MaxNLocator(integer=True))
     ax.set(xlabel='epoch', ylabel='rotation accuracy, %', ylim=(0, 100))
     fig.tight_layout()
     plt.close(fig)
     return fig
 
-# %% ../nbs/70_compare.ipynb #d39e69c4
+# %% ../nbs/70_compare.ipynb #c5c9b699
 @patch
 def _tuning(self:Comparison):
     lr, probe = (self.of(m)[0].chosen for m in (SCRATCH, PROBE))
     return [f"Whoever trains the encoder with few labels does so for {self.settings['steps']} steps (learning rate: {lr}). Frozen encoders get a linear probe ('{PROBE}', first seed: {probe}). What was tuned for each seed stands in the table.",
-            f"'{LONG}' and '{ALL}' are one run each, with the learning rate of '{SCRATCH}' of the first seed."]
+            f"'{LONG}' and '{ALL}' are one run each, with the learning rate of '{SCRATCH}' of the first seed, not tuned for their length."]
 
 @patch
 def notes(self:Comparison)->list:
@@ -140,10 +152,10 @@ def notes(self:Comparison)->list:
             f"Rotation accuracy on {p['valid']} validation photos: {100*p['history'][0][-1]['rotation_accuracy']:.1f} %; chance is {100*p['chance']:.1f} %.",
             *self._tuning(),
             f"The test split has {n.sum()} photos and no choice saw it. Always guessing the most frequent class would be right on {100*n.max()/n.sum():.1f} %.",
-            f"Spread is the standard deviation over {s['seeds']} seeds; a seed draws the labelled subset and the initial weights. A row with one seed has no spread, and its interval knows the luck of the test photos only.",
+            f"Seeds: {s['seeds']}. A seed draws the labelled subset and the initial weights; ± is the standard deviation over seeds. A row with one seed has none, and its interval knows the luck of the test photos only. Few seeds that differ by many points make an interval too narrow.",
             *self.photos.notes]
 
-# %% ../nbs/70_compare.ipynb #22d273ac
+# %% ../nbs/70_compare.ipynb #e8f270c3
 @patch
 def report(self:Comparison)->Report:
     "The sections of the report"
@@ -152,7 +164,7 @@ def report(self:Comparison)->Report:
     r.add('Answer', first, more)
     r.add('Test accuracy', self.table(), self.plot())
     r.add('Fine-tuned after rotation, against the alternatives', 'Difference in points of test accuracy, with a 95 % interval that draws seeds and test photos again.', self.differences())
-    r.add('More labels, fewer labels', 'Balanced test accuracy; bands are 95 % t-intervals over seeds.', self.curve.table(), self.curve.plot())
+    r.add('More labels, fewer labels', 'Balanced test accuracy: the mean over classes. ± is the standard deviation over seeds; the bars in the figure are 95 % t-intervals of the mean.', self.curve.table(), self.curve.plot())
     if self.stages: r.add('Which stage of the frozen encoder?', 'First seed. A ring marks the stage that held-out labels chose; intervals are over test photos.', self.plot_stages())
     r.add('What the encoder sees', 'Test photos by their features (t-SNE): near is similar, but distances between groups mean nothing.', self.map)
     r.add('Pretraining', self.plot_pretraining())
@@ -178,25 +190,15 @@ def _repr_markdown_(self:Comparison):
     md = lambda t: '\n'.join(['| ' + ' | '.join(map(str, r)) + ' |' for r in [[t.index.name, *t.columns], ['---']*(t.shape[1] + 1), *([i, *r] for i, r in zip(t.index, t.values.tolist()))]])
     return '\n\n'.join(self.verdict().sentences) + f'\n\n{md(self.table())}\n\n{md(self.differences())}\n\n' + '\n'.join(f'- {n}' for n in self.notes())
 
-# %% ../nbs/70_compare.ipynb #6ab55b93
-@patch
-def difference(self:Comparison,
-    method:str, # The alternative
-    labels:int|None=None, # Labels in all; default the budget
-)->Difference:
-    "Fine-tuned after rotation, minus `method`: balanced accuracy where classes are unbalanced"
-    at = lambda m: {r.seed: r.preds == self.truth for r in self.curve.runs + self.controls if r.method == m and r.labels == (labels or self.labels)}
-    ours, other, w = at(ROTATION), at(method), class_weights(self.truth, self.unbalanced)
-    a, b = (np.stack([hits[seed] for seed in other]) for hits in (ours, other))
-    seeds = 100*((a.astype(float) - b)*w).sum(1)/w.sum()
-    return Difference(*100*np.array(paired_interval(a, b, self.truth, self.unbalanced)), tuple(seeds))
-
+# %% ../nbs/70_compare.ipynb #6382c5e7
 @patch
 def verdict(self:Comparison)->Verdict:
     "Does it help?"
     p, others = self.pretraining, [n for n in self.curve.accuracies(ROTATION) if n != self.labels]
     lps = self.stages.get(PROBE, [])
-    stage = (statistics.mode(lp.best for lp in lps), list(lps[0].probes)[-1]) if lps else ()
+    best = [lp.best for lp in lps]
+    votes = best.count(mode := statistics.mode(best)) if best else 0
+    stage = (mode, votes, list(lps[0].probes)[-1]) if 2*votes > len(best) else ()
     return verdict(Facts(self.difference(SCRATCH), self.difference(LONG), self.labels, p['history'][0][-1]['rotation_accuracy'], p['chance'], p['photos'], p['seconds'],
                          self.curve.saving(self.labels), {n: self.difference(SCRATCH, n) for n in others}, stage, self.imagenet))
 
@@ -259,16 +261,15 @@ def _how_long(dls, arch, turned, plain):
     minutes = (turned + plain/dls.c)*np.mean(np.diff(pace.times) if len(pace.times) > 1 else 0)/60
     return f"this takes {'about a minute or two' if minutes < 2 else f'some {minutes:.0f} minutes'} on this machine"
 
-# %% ../nbs/70_compare.ipynb #0f29fe6c
+# %% ../nbs/70_compare.ipynb #c89e252f
 def _read(folder, labels_csv, labels, seeds):
     "The photos and the labelled subset of each seed, or an `InputError` before anything is trained"
     parse_budget(labels)
-    if seeds < 1: raise InputError(f'seeds is {seeds}; at least 1 is needed, and 3 or more to see the spread.')
     photos = read_photos(folder, labels_csv)
-    if not photos.files('test'): raise InputError(f"'{folder}' has no test pictures; put some into test/CLASS.")
+    if len(photos.files('test')) < 2: raise InputError(f"'{folder}' has {len(photos.files('test'))} test pictures; put at least two, better hundreds, into test/CLASS.")
     return photos, [label_subset(photos.labels('train'), labels, seed) for seed in range(seeds)]
 
-# %% ../nbs/70_compare.ipynb #ec122b86
+# %% ../nbs/70_compare.ipynb #b79f9e84
 def compare(
     folder:str, # Photos: train/CLASS, valid/CLASS, test/CLASS; or CLASS alone; either with unlabelled/ beside
     out:str|None=None, # New folder for result.json, accuracy.png, report.html and encoder/; nothing is written without it
@@ -289,10 +290,10 @@ def compare(
 )->Comparison:
     "Does rotation pretraining help on the photos of a folder? The seven steps, with baselines, seeds and intervals"
     settings, start = {k: v for k, v in locals().items() if k != 'say'}, time.time()
-    check_angles(angles), create_encoder(arch)
+    at_least(1, seeds=seeds, epochs=epochs, steps=steps, bs=bs), check_angles(angles), create_encoder(arch)
     photos, subsets = _read(folder, labels_csv, labels, seeds)
-    out = output_folder(out) if out else None
     contest = Contest(photos, OpenSquare(size), steps, bs, lrs)
+    out = output_folder(out) if out else None
     say(f"{len(photos.table)} photos in {len(photos.classes)} classes; {len(subsets[0])} labels kept; {len(contest.truth)} test photos")
     dls, budgets = rotation_dls(photos, contest.opener, angles, bs), _budgets(labels, contest)
     times, long = seeds if each_seed else 1, epochs*len(dls.train) + steps

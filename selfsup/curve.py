@@ -7,24 +7,30 @@ Docs: https://selfsup.github.io/selfsup/curve.html.md"""
 # %% auto #0
 __all__ = ['Curve', 'label_efficiency']
 
-# %% ../nbs/68_curve.ipynb #68fdf2b4
+# %% ../nbs/68_curve.ipynb #7a09f48b
 from .errors import InputError
 from dataclasses import dataclass
 from fastai.vision.all import *
 from scipy import stats
-from .contest import ROTATION, SCRATCH, Contest, Run, in_order
+from .contest import COLOURS, ROTATION, SCRATCH, Contest, Run, hold_out, in_order
+from .interval import class_weights
 from .photos import label_subset
 
-# %% ../nbs/68_curve.ipynb #438f6a64
+# %% ../nbs/68_curve.ipynb #dd445073
 @dataclass(repr=False)
 class Curve:
     "Runs of several contestants at several label budgets"
     runs:list # Every `Run`
     truth:np.ndarray # True class of each test photo
 
+    def __post_init__(self):
+        keys = [(r.method, r.labels, r.seed) for r in self.runs]
+        twice = [k for k in keys if keys.count(k) > 1]
+        if twice: raise InputError('{0} stands twice with {1} labels and seed {2}; give each run once.'.format(*twice[0]))
+
     def accuracies(self, method)->dict: # Number of labels to the balanced accuracies of its seeds, in %
         "Balanced test accuracy of `method` at each budget, over seeds"
-        w, res = 1/np.bincount(self.truth)[self.truth], {}
+        w, res = class_weights(self.truth), {}
         for r in self.runs:
             if r.method == method: res.setdefault(r.labels, []).append(100*((r.preds == self.truth)*w).sum()/w.sum())
         return {n: np.array(res[n]) for n in sorted(res)}
@@ -33,38 +39,38 @@ class Curve:
     def methods(self): return in_order(self.runs)
     def __repr__(self): return self.table().to_string()
 
-# %% ../nbs/68_curve.ipynb #e3ae58cb
+# %% ../nbs/68_curve.ipynb #a2958323
 def _half(a):
     "Half the width of the 95 % t-interval of a mean"
     return stats.t.ppf(.975, len(a) - 1)*a.std(ddof=1)/len(a)**.5 if len(a) > 1 else np.nan
 
 @patch
 def table(self:Curve)->pd.DataFrame: # One row a contestant, one column a number of labels
-    "Balanced test accuracy in %, with half the 95 % t-interval over seeds"
-    cell = lambda a: f'{a.mean():.1f}' + (f' ± {_half(a):.1f}' if len(a) > 1 else '')
+    "Balanced test accuracy in %, mean and standard deviation over seeds"
+    cell = lambda a: f'{a.mean():.1f}' + (f' ± {a.std(ddof=1):.1f}' if len(a) > 1 else '')
     t = pd.DataFrame({m: {n: cell(a) for n, a in self.accuracies(m).items()} for m in self.methods}).T
     return t.rename_axis('contestant').rename_axis('labels', axis=1)
 
 @patch
 def plot(self:Curve)->plt.Figure:
-    "The curves with their bands, labels on a logarithmic axis"
-    fig, ax = plt.subplots(figsize=(7, 3.6))
-    for m in self.methods:
+    "The curves, labels on a logarithmic axis, with 95 % t-intervals over seeds; set apart a little so that their bars can be told"
+    fig, ax = plt.subplots(figsize=(7.4, 3.8))
+    for i, m in enumerate(self.methods):
         acc = self.accuracies(m)
-        n, mean, half = list(acc), np.array([a.mean() for a in acc.values()]), np.array([_half(a) for a in acc.values()])
-        line, = ax.plot(n, mean, marker='o', ms=4, label=m)
-        ax.fill_between(n, mean - half, mean + half, alpha=.15, color=line.get_color(), lw=0)
+        mean, half = ([f(a) for a in acc.values()] for f in (np.mean, _half))
+        ax.errorbar(np.array(list(acc))*1.04**(i - (len(self.methods) - 1)/2), mean, half, marker='o', ms=4, capsize=2, color=COLOURS.get(m), label=m)
     ticks = sorted({r.labels for r in self.runs})
-    ax.set(xscale='log', xlabel='labels in all', ylabel='balanced test accuracy, %', ylim=(0, 100))
+    ax.set(xscale='log', xlabel='labels in all', ylabel='balanced test accuracy, %')
+    ax.set_ylim(max(0, ax.get_ylim()[0]), min(100, ax.get_ylim()[1]))
     ax.set_xticks(ticks, [f'{t:,}' for t in ticks])
     ax.minorticks_off()
-    ax.axhline(100/len(np.unique(self.truth)), color='black', ls=':', lw=1)
+    ax.axhline(100/len(np.unique(self.truth)), color='black', ls=':', lw=1, label='chance')
     ax.legend(fontsize='small', loc='center left', bbox_to_anchor=(1, .5), frameon=False)
     fig.tight_layout()
     plt.close(fig)
     return fig
 
-# %% ../nbs/68_curve.ipynb #e4110111
+# %% ../nbs/68_curve.ipynb #2e41afe2
 @patch
 def labels_needed(self:Curve,
     accuracy:float, # In %
@@ -83,14 +89,16 @@ def saving(self:Curve,
     method:str=ROTATION, # The contestant that saves
 )->str:
     "One sentence: how many labels does `method` save?"
-    acc, scratch = self.accuracies(method)[labels].mean(), self.accuracies(SCRATCH)
+    ours, scratch = self.accuracies(method), self.accuracies(SCRATCH)
+    if labels not in ours or not scratch: raise InputError(f"There are no runs of '{method}' with {labels} labels and of '{SCRATCH}'; '{method}' has {list(ours)}.")
+    acc, spread = ours[labels].mean(), f' ± {ours[labels].std(ddof=1):.1f}' if len(ours[labels]) > 1 else ''
     need, most = self.labels_needed(acc), max(scratch)
-    start = f"'{method}' reaches {acc:.1f} % with {labels:,} labels"
+    start = f"'{method}' reaches {acc:.1f}{spread} % with {labels:,} labels"
     if need <= labels: return f"{start}, and '{SCRATCH}' needs no more: no labels are saved."
     if need == np.inf: return f"{start}; '{SCRATCH}' does not reach that with {most:,}, the most that were tried" + (f": more than {most - labels:,} labels are saved." if most > labels else '.')
     return f"{start}; '{SCRATCH}' needs about {need:,.0f}: some {need - labels:,.0f} labels are saved."
 
-# %% ../nbs/68_curve.ipynb #d734e054
+# %% ../nbs/68_curve.ipynb #26393d10
 def label_efficiency(
     contest:Contest, # Photos and terms
     tuned:dict, # Name to encoders or architectures, trained as a whole: a list, one for each seed or one for all
@@ -101,7 +109,11 @@ def label_efficiency(
 )->Curve:
     "Run every contestant at every budget, with the same labels for all"
     if not budgets: raise InputError('budgets is empty; give numbers of labels a class, such as 1, 5, 20, or shares such as 10%.')
-    subsets = {(b, seed): label_subset(contest.labels, b, seed) for b in budgets for seed in range(seeds)}
+    sizes = {b: len(label_subset(contest.labels, b)) for b in budgets}
+    once = {n: b for b, n in reversed(sizes.items())}
+    for b, n in sizes.items():
+        if once[n] != b: say(f'labels {b} and {once[n]} both come to {n} labels and count once')
+    subsets = {(b, seed): label_subset(contest.labels, b, seed) for b, n in sizes.items() if once[n] == b for seed in range(seeds)}
     runs, rates = [], {}
     def done(r):
         runs.append(r)
@@ -111,6 +123,6 @@ def label_efficiency(
             n, lr = rates.get((m, seed), (np.inf, None))
             taken = dict(lr=lr, chosen=f'that of {n:,} labels') if len(idxs) > n else {}
             done(contest.finetune(m, encoders[seed % len(encoders)], idxs, seed, **taken))
-            rates.setdefault((m, seed), (len(idxs), runs[-1].value))
+            if len(hold_out(idxs, contest.labels)[1]): rates.setdefault((m, seed), (len(idxs), runs[-1].value))
         for m, features in frozen.items(): done(contest.probe(m, features[seed % len(features)], idxs, seed))
     return Curve(runs, contest.truth)

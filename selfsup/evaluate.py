@@ -7,7 +7,7 @@ Docs: https://selfsup.github.io/selfsup/evaluate.html.md"""
 # %% auto #0
 __all__ = ['THIS', 'RANDOM_ENCODER', 'PIXELS', 'pixel_features', 'Evaluation', 'evaluate']
 
-# %% ../nbs/72_evaluate.ipynb #d8a8ee2d
+# %% ../nbs/72_evaluate.ipynb #8772e8e6
 from .errors import InputError, output_folder
 import time
 from dataclasses import dataclass
@@ -15,6 +15,7 @@ from fastai.vision.all import *
 from .contest import Contest, hold_out, random_encoder
 from .encoder import load_encoder, save_encoder
 from .features import Features, stage_names
+from .interval import paired_interval
 from .figures import attention_maps, feature_map, first_filters, retrieval
 from .photos import OpenSquare, PhotoSet, label_subset, read_photos
 from .probes import LayerProbe, knn_predict, plot_stages
@@ -34,7 +35,7 @@ def pixel_features(
     for f in files: res.add([f'{side}×{side}'], [opener(f)[None].float().flatten(1)], None)
     return res
 
-# %% ../nbs/72_evaluate.ipynb #3e6e5e9a
+# %% ../nbs/72_evaluate.ipynb #06490270
 @dataclass(repr=False)
 class Evaluation:
     "What `evaluate` found"
@@ -56,20 +57,22 @@ class Evaluation:
         t = pd.concat({m: lp.table for m, lp in self.probes.items()}, names=['contestant', 'stage'])
         t['kNN'] = [(self.knn[at] == self.contest.truth).mean() for at in t.index]
         t = t.assign(features=t.features.astype(int).astype(str), C=t.C.map('{:g}'.format))
-        return t.rename(columns=dict(test='test %', low='from', high='to', balanced='balanced %', kNN='kNN %')).map(lambda v: v if isinstance(v, str) else f'{100*v:.1f}')
+        return t.rename(columns={'held out': 'held out %', 'test': 'test %', 'low': 'from', 'high': 'to', 'balanced': 'balanced %', 'kNN': 'kNN %'}).map(lambda v: v if isinstance(v, str) else f'{100*v:.1f}')
 
-# %% ../nbs/72_evaluate.ipynb #e5ffb426
+# %% ../nbs/72_evaluate.ipynb #4a864d64
 @patch
 def answer(self:Evaluation)->str:
-    "One sentence: the stage that was chosen, and what it gains over the better of the two others"
+    "One sentence: the stage that was chosen, and what it gains over the better of the two others, with an interval over test photos"
     row = lambda m: self.probes[m].table.loc[self.probes[m].best]
-    ours, m = row(THIS), max((RANDOM_ENCODER, PIXELS), key=lambda m: row(m).balanced)
-    n, k = len(self.probes[THIS].probes), list(self.probes[THIS].probes).index(self.best) + 1
-    return (f'Held-out labels chose stage {k} of {n}: {100*ours.balanced:.1f} % balanced test accuracy with {len(self.idxs):,} labels, '
-            f"{100*(ours.balanced - row(m).balanced):+.1f} points against the better of the two others ('{m}').")
+    m, n = max((RANDOM_ENCODER, PIXELS), key=lambda m: row(m).balanced), len(self.contest.files)
+    hits = lambda m: (lp := self.probes[m]).probes[lp.best].predict(self.features[m].x[lp.best][n:])[None] == self.contest.truth
+    d, low, high = 100*np.array(paired_interval(hits(THIS), hits(m), self.contest.truth, balanced=True))
+    stages = list(self.probes[THIS].probes)
+    return (f'Held-out labels chose stage {stages.index(self.best) + 1} of {len(stages)}: {100*row(THIS).balanced:.1f} % balanced test accuracy with one draw of {len(self.idxs):,} labels, '
+            f"{d:+.1f} points (95 % interval over test photos {low:+.1f} to {high:+.1f}) against the better of the two others ('{m}').")
 
 @patch
-def figures(self:Evaluation)->dict: # Heading to figure
+def figures(self:Evaluation)->dict: # Heading to a function that draws the figure
     "The figures of the report; photos in them are test photos"
     n, y = len(self.contest.files), self.contest.truth
     some = np.random.default_rng(0).permutation(len(y))[:1000]
@@ -77,18 +80,20 @@ def figures(self:Evaluation)->dict: # Heading to figure
     files, labels = [self.contest.test_files[i] for i in some], [self.contest.photos.classes[i] for i in y[some]]
     queries = [labels.index(c) for c in dict.fromkeys(labels)][:6]
     pictures = torch.stack([Tensor(self.contest.opener(files[q])) for q in queries[:4]])
-    return {'Stages': plot_stages({m: lp for m, lp in self.probes.items() if m != PIXELS}, 1/len(self.contest.photos.classes)),
-            f'Map of the test photos at stage {self.best} (t-SNE)': feature_map(at(THIS, self.best), y[some], self.contest.photos.classes, at(RANDOM_ENCODER, self.best), perplexity=min(30, (len(some) - 1)/3)),
-            'Nearest neighbours': retrieval(at(THIS, self.best), files, queries, min(6, len(files) - 1), labels),
-            'Filters of the first convolution': first_filters(self.encoder),
-            'Where the stages are active': attention_maps(self.encoder, pictures)}
+    return {'Stages': lambda: plot_stages({m: lp for m, lp in self.probes.items() if m != PIXELS}, 1/len(self.contest.photos.classes)),
+            f'Map of the test photos at stage {self.best} (t-SNE)': lambda: feature_map(at(THIS, self.best), y[some], self.contest.photos.classes, at(RANDOM_ENCODER, self.best), perplexity=min(30, (len(some) - 1)/3)),
+            'Nearest neighbours': lambda: retrieval(at(THIS, self.best), files, queries, min(6, len(files) - 1), labels),
+            'Filters of the first convolution': lambda: first_filters(self.encoder),
+            'Where the stages are active': lambda: attention_maps(self.encoder, pictures)}
 
 @patch
 def report(self:Evaluation)->Report:
     "The sections of the report"
     r = Report('What does this encoder know?').add('Answer', self.answer()).add('Every stage', self.table())
-    for heading, fig in self.figures().items(): r.add(heading, fig)
-    r.add('How it was measured', [f'{len(self.idxs):,} labels; a fifth of each class was held out to choose C and the stage. The test has {len(self.contest.truth):,} photos, and no choice saw it.',
+    for heading, draw in self.figures().items():
+        try: r.add(heading, draw())
+        except InputError as e: r.add(heading, f'Not drawn: {e}')  # some architectures have no such picture
+    r.add('How it was measured', [f'{len(self.idxs):,} labels; a fifth of each class was held out to choose C and the stage. The test has {len(self.contest.truth):,} photos, and no choice made here saw it; whether the encoder was pretrained on them, its maker must know.',
                                   'From and to: 95 % interval (Wilson) of the test accuracy over test photos. kNN: 20 neighbours, weighted with T = 0.07.', *self.contest.photos.notes])
     if self.contest.photos.bad: r.add('Files left out', [f'{f}: {why}' for f, why in self.contest.photos.bad.items()])
     return r.add('Settings', [f'{k}: {v}' for k, v in self.settings.items()])
@@ -106,7 +111,7 @@ def _probes(contest, features, idxs, seed):
     knn = {(m, s): knn_predict(f[idxs], y, f[n:]) for m, fs in features.items() for s, f in fs.x.items()}
     return {m: contest.stages(fs, idxs, seed) for m, fs in features.items()}, knn
 
-# %% ../nbs/72_evaluate.ipynb #b6991448
+# %% ../nbs/72_evaluate.ipynb #06da3772
 def evaluate(
     folder:str, # Photos: train/CLASS, test/CLASS, ..., or CLASS alone
     encoder:str, # encoder.safetensors of a pretraining, or its folder
@@ -122,10 +127,11 @@ def evaluate(
     body, photos = load_encoder(encoder), read_photos(folder, labels_csv)
     contest = Contest(photos, OpenSquare(size or body.meta.get('size') or 64))
     idxs = label_subset(contest.labels, labels, seed)
-    if not len(contest.truth): raise InputError(f"'{folder}' has no test pictures; put some into test/CLASS.")
-    if not len(hold_out(idxs, contest.labels)[1]): raise InputError(f"labels is {labels}, which leaves a class with fewer than five; at least five are needed, of which one chooses the stage.")
+    if len(contest.truth) < 2: raise InputError(f"'{folder}' has {len(contest.truth)} test pictures; put at least two, better hundreds, into test/CLASS.")
+    if not len(hold_out(idxs, contest.labels)[1]):
+        raise InputError(f"With labels {labels}, fewer than two classes have five labels, of which one chooses the stage; give more labels, or add labelled pictures.")
     out = output_folder(out) if out else None
-    blank = random_encoder(rotation_dls(photos, contest.opener), body.meta['arch'], seed)
+    blank = random_encoder(rotation_dls(photos, contest.opener), body.meta['arch'], seed).cut(body.n_stages)
     features = {THIS: contest.features(body), RANDOM_ENCODER: contest.features(blank), PIXELS: pixel_features(contest)}
     res = Evaluation(settings, contest, idxs, body, features, *_probes(contest, features, idxs, seed))
     res.seconds = time.time() - start

@@ -7,10 +7,11 @@ Docs: https://selfsup.github.io/selfsup/interval.html.md"""
 # %% auto #0
 __all__ = ['class_weights', 'paired_interval']
 
-# %% ../nbs/66_interval.ipynb #5ecc14cc
+# %% ../nbs/66_interval.ipynb #8cdb7e5f
+from .errors import InputError
 import numpy as np
 
-# %% ../nbs/66_interval.ipynb #b5705c7e
+# %% ../nbs/66_interval.ipynb #2b08ba33
 def class_weights(
     truth:np.ndarray, # True class of each test photo
     balanced:bool=True, # If not, all weights are 1
@@ -19,14 +20,16 @@ def class_weights(
     return np.ones(len(truth)) if not balanced else 1/np.bincount(truth)[truth]
 
 def paired_interval(
-    a:np.ndarray, b:np.ndarray, # Hits of two contestants, seeds × test photos
+    a:np.ndarray, b:np.ndarray, # Hits of two contestants, both S seeds × N test photos
     truth:np.ndarray, # True class of each test photo
     balanced:bool=False, # Weigh each class the same
     n:int=2000, # Draws
     level:float=.95, # Of the interval
-    seed:int=0,
+    seed:int=0, # Of the draws
 )->tuple: # (difference, low, high) as shares
-    "Bootstrap the difference of `a` and `b` over seeds and test photos"
+    "Percentile bootstrap (Efron and Tibshirani 1993, chapter 13) of the difference of `a` and `b` over seeds and test photos"
+    if not a.shape == b.shape == (len(a), len(truth)) or not a.size:
+        raise InputError(f'a is {a.shape} and b is {b.shape}; both must be seeds × {len(truth)} test photos.')
     rng, d, w = np.random.default_rng(seed), a.astype(float) - b, class_weights(truth, balanced)
     draws = np.empty(n)
     for i in range(n):

@@ -39,7 +39,7 @@ def _cpu_cbs(dls):
     on_cpu = torch.device(getattr(dls, 'device', None) or default_device()).type == 'cpu'
     return [CPUBF16()] if on_cpu and cpu_has_bf16() else []
 
-# %% ../nbs/40_learner.ipynb #34ceac80
+# %% ../nbs/40_learner.ipynb #6074ddf8
 def _normalization(dls):
     "Mean and standard deviation that `dls` subtracts and divides by, or None"
     fs = [f for f in dls.after_batch.fs if isinstance(f, Normalize)]
@@ -47,12 +47,13 @@ def _normalization(dls):
 
 def normalize_like(
     dls:DataLoaders, # Changed in place
-    stats:dict|None=None, # `mean` and `std`, three numbers each; default ImageNet's
+    stats:dict|None=None, # `mean` and `std`, three numbers each; default what `dls` has, else ImageNet's
 )->dict: # The normalisation that `dls` now has
     "Give `dls` the normalisation `stats`, or check that it has it"
-    stats = stats or dict(zip(('mean', 'std'), imagenet_stats))
-    have = _normalization(dls)
-    if have is None: dls.add_tfms([Normalize.from_stats(stats['mean'], stats['std'], cuda=False)], 'after_batch')
+    have, new = _normalization(dls), stats or dict(zip(('mean', 'std'), imagenet_stats))
+    if have is None:
+        dls.add_tfms([Normalize.from_stats(new['mean'], new['std'], cuda=False)], 'after_batch')
+        for dl in dls.loaders: dl.to(dl.device)  # its numbers go to the pictures' device
     elif stats and not all(torch.allclose(tensor(have[k]), tensor(stats[k]), atol=1e-3) for k in have):
         raise InputError(f'The loaders normalise with {have}, but the encoder was trained with {stats}; leave Normalize out, and the right one is added.')
     return _normalization(dls)
@@ -75,7 +76,7 @@ def conv_head(
 
 def _by_depth(model): return [*model[0].groups(), list(model[1].parameters())]
 
-# %% ../nbs/40_learner.ipynb #6cb6246e
+# %% ../nbs/40_learner.ipynb #a1f19e57
 @delegates(Learner.__init__)
 def rotation_learner(
     dls:DataLoaders, # From `RotationDataLoaders`, or any `DataBlock` with a `RotationBlock`
@@ -89,7 +90,7 @@ def rotation_learner(
     "A `Learner` that guesses the turn"
     if not len(dls.train): raise InputError(f'The training set has {len(dls.train_ds)} pictures, less than one batch of {dls.bs}; lower bs or add pictures.')
     encoder = create_encoder(arch, pretrained)
-    stats = normalize_like(dls, _normalization(dls)) if normalize else _normalization(dls)
+    stats = normalize_like(dls) if normalize else _normalization(dls)
     encoder.meta.update(angles=list(dls.vocab), normalization=stats)
     model = nn.Sequential(encoder, linear_head(n_features(encoder), dls.c))
     return Learner(dls, model, metrics=metrics, splitter=_by_depth, cbs=L(cbs) + _cpu_cbs(dls), **kwargs)

@@ -103,18 +103,20 @@ def layer_probe(
                    'balanced': balanced_accuracy_score(test_y, guess)}
     return LayerProbe(pd.DataFrame(rows).T.rename_axis('stage'), probes, max(probes, key=lambda s: probes[s].held_out_))
 
-# %% ../nbs/46_probes.ipynb #e49b2b0f
+# %% ../nbs/46_probes.ipynb #4d92ae73
 def plot_stages(
     probes:dict, # Name of an encoder to its `LayerProbe`
     chance:float, # Drawn as a dotted line
+    colours:dict={}, # Name to colour; others are matplotlib's
 )->plt.Figure:
     "Test accuracy of each stage with its interval; a ring around the stage that was chosen"
     fig, ax = plt.subplots(figsize=(6, 3))
     for i, (name, lp) in enumerate(probes.items()):
+        colour = colours.get(name, f'C{i}')
         t, pos = 100*lp.table, np.arange(len(lp.table)) + .08*i
-        ax.errorbar(pos, t.test, [t.test - t.low, t.high - t.test], marker='o', capsize=3, label=name)
+        ax.errorbar(pos, t.test, [t.test - t.low, t.high - t.test], marker='o', capsize=3, label=name, color=colour)
         at = list(t.index).index(lp.best)
-        ax.plot(pos[at], t.test.iloc[at], 'o', ms=14, mfc='none', color=f'C{i}')
+        ax.plot(pos[at], t.test.iloc[at], 'o', ms=14, mfc='none', color=colour)
     ax.axhline(100*chance, color='black', ls=':', lw=1)
     ax.set(xticks=range(len(t)), xticklabels=[f'stage {s}' for s in t.index], ylabel='test accuracy, %', ylim=(0, 100))
     ax.legend(fontsize='small')

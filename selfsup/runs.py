@@ -8,8 +8,8 @@ Docs: https://selfsup.github.io/selfsup/runs.html.md"""
 __all__ = ['augmentation', 'rotation_dls', 'CachedDL', 'lay_out', 'labelled_dls', 'Say', 'train_rotation', 'rotation_history',
            'write_json', 'pretrain', 'train_labelled', 'predict_files', 'finetune']
 
-# %% ../nbs/60_runs.ipynb #f153c08d
-from .errors import InputError, output_folder
+# %% ../nbs/60_runs.ipynb #32b26511
+from .errors import InputError, at_least, output_folder
 import json
 import time
 from fastai.vision.all import *
@@ -108,7 +108,7 @@ def write_json(file, o)->Path:
     Path(file).write_text(json.dumps(o, indent=2, default=str), encoding='utf-8')
     return Path(file)
 
-# %% ../nbs/60_runs.ipynb #b00e557d
+# %% ../nbs/60_runs.ipynb #703fa66f
 def pretrain(
     folder:str, # Photos: train/, valid/, unlabelled/ or any folder of pictures; what lies in test/ is not touched
     out:str, # New folder for encoder.safetensors, encoder.json and result.json
@@ -123,6 +123,7 @@ def pretrain(
     say=print, # Gets a line an epoch
 )->Path: # The file encoder.safetensors
     "Pretrain an encoder by rotation on all training and unlabelled photos of a folder"
+    at_least(1, epochs=epochs, bs=bs)
     photos = read_photos(folder, labels_csv, labelled=False)
     for n in photos.notes: say(n)
     dls = rotation_dls(photos, OpenSquare(size), angles, bs)
@@ -165,7 +166,7 @@ def predict_files(
     dl = learn.dls.test_dl([(f, None) for f in files], bs=128)
     with learn.no_bar(): return learn.get_preds(dl=dl)[0].numpy()
 
-# %% ../nbs/60_runs.ipynb #3776c4b3
+# %% ../nbs/60_runs.ipynb #2c4ad856
 def finetune(
     folder:str, # Photos: train/CLASS, test/CLASS, ..., or CLASS alone
     encoder:str, # encoder.safetensors of a pretraining, or its folder; or an arch, such as small, to start from scratch
@@ -182,6 +183,7 @@ def finetune(
     say=print, # Gets the result in a line
 )->dict: # What result.json holds
     "Fine-tune an encoder on labelled photos, and test it"
+    at_least(1, steps=steps, bs=bs)
     photos, body = read_photos(folder, labels_csv), as_encoder(encoder)
     idxs, files = label_subset(photos.labels('train'), labels, seed), photos.files('test')
     opener, out, start = OpenSquare(size or body.meta.get('size') or 64), output_folder(out), time.time()

@@ -31,7 +31,7 @@ def rule(
     if every and scratch.high < 0 and max(scratch.seeds) < 0: return HURTS
     return NONE
 
-# %% ../nbs/69_verdict.ipynb #d125d250
+# %% ../nbs/69_verdict.ipynb #d79d59bf
 @dataclass
 class Facts:
     "What `compare` knows when it comes to the verdict"
@@ -44,16 +44,22 @@ class Facts:
     seconds:float # Of one pretraining
     saving:str='' # Sentence on the labels saved, told where it helps
     elsewhere:dict=field(default_factory=dict) # Other numbers of labels, each with its `Difference` to from scratch
-    stage:tuple=() # (stage that held-out labels chose most often, last stage)
+    stage:tuple=() # (stage that held-out labels chose most often, in how many seeds, last stage)
     imagenet:str='' # Sentence on ImageNet weights
 
 def _points(d): return f'{d.points:+.1f} points (95 % interval {d.low:+.1f} to {d.high:+.1f})'
 def _headline(kind, f):
     text = {HELPS: 'Rotation pretraining helps on these photos', NONE: 'No difference was seen between rotation pretraining and training from scratch',
             HURTS: 'Rotation pretraining hurts on these photos'}[kind]
-    return f'{text}: with {f.labels:,} labels, {_points(f.scratch)} against from scratch, {_points(f.long)} against from scratch trained as long.'
+    return f'{text}: with {f.labels:,} labels, {_points(f.scratch)} against from scratch, {_points(f.long)} against from scratch trained as long (one run).'
 
-# %% ../nbs/69_verdict.ipynb #96cb4d4b
+def _doubt(kind, f):
+    "Why a first interval above zero is not enough"
+    if kind != NONE or f.scratch.low <= 0 or len(f.scratch.seeds) < 2: return
+    why = 'the one against from scratch trained as long does not' if f.long.low <= 0 else 'in at least one seed the difference is not above zero'
+    yield f'The interval against from scratch lies above zero, but {why}, and the rule asks for both: not shown, which is not the same as not there.'
+
+# %% ../nbs/69_verdict.ipynb #21a66eb2
 def _next(kind, f):
     "What to do, in sentences"
     low, high = min(f.scratch.low, f.long.low), max(f.scratch.high, f.long.high)
@@ -62,12 +68,14 @@ def _next(kind, f):
     if kind == HELPS: yield 'Use the encoder: selfsup finetune takes it with --encoder.'
     if kind == HURTS: yield 'Do not use it here; train from scratch, or start from ImageNet weights.'
     if kind == NONE and len(f.scratch.seeds) < 2: yield 'One seed is never enough for a verdict; run at least three.'
-    elif kind == NONE and max(-low, high) > 5: yield f'Between {low:+.0f} and {high:+.0f} points, all is possible; more test photos and more seeds would tell more.'
+    elif kind == NONE and max(-low, high) > 5: yield f'Anything from {low:+.0f} to {high:+.0f} points is compatible with these runs; more test photos and more seeds would tell more.'
     elif kind == NONE: yield 'What difference there may be is small; with these photos alone, do not bother.'
     if f.photos < 5000 and kind != HURTS: yield f'Pretraining saw {f.photos:,} photos; more photos without labels are the thing to try.'
-    if f.stage and f.stage[0] != f.stage[1]: yield f'Held-out labels preferred stage {f.stage[0]} of {f.stage[1]} for the frozen encoder; selfsup finetune with --cut {f.stage[0]} starts from there.'
+    if f.stage and f.stage[0] != f.stage[-1]:
+        stage, votes, last = f.stage
+        yield f'For the frozen encoder, held-out labels chose stage {stage} of {last} in {votes} of {len(f.scratch.seeds)} seeds; selfsup finetune with --cut {stage} starts from there, which was not tried here.'
 
-# %% ../nbs/69_verdict.ipynb #ac2dd07a
+# %% ../nbs/69_verdict.ipynb #edde2137
 @dataclass(repr=False)
 class Verdict:
     "The answer: `kind`, and sentences"
@@ -85,4 +93,4 @@ def verdict(
     cost = f'Pretraining on {facts.photos:,} photos took {minutes}.'
     elsewhere = [f'With {n:,} labels: {_points(d)} against from scratch.' for n, d in facts.elsewhere.items()]
     saving = [facts.saving] if facts.saving and kind == HELPS else []
-    return Verdict(kind, [_headline(kind, facts), *elsewhere, *saving, cost, *_next(kind, facts), *filter(None, [facts.imagenet])])
+    return Verdict(kind, [_headline(kind, facts), *_doubt(kind, facts), *elsewhere, *saving, cost, *_next(kind, facts), *filter(None, [facts.imagenet])])
