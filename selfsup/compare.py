@@ -99,7 +99,7 @@ def differences(self:Comparison)->pd.DataFrame: # One row a pair
                      'points': round(d.points, 1), 'low': round(d.low, 1), 'high': round(d.high, 1)})
     return pd.DataFrame(rows).set_index('fine-tuned minus')
 
-# %% ../nbs/70_compare.ipynb #68ff5b03
+# %% ../nbs/70_compare.ipynb #5b6be612
 @patch
 def plot(self:Comparison)->plt.Figure:
     "Test accuracy of each contestant; a ring a seed, a bar at the mean, a line at the most frequent class"
@@ -108,7 +108,7 @@ def plot(self:Comparison)->plt.Figure:
     for i, m in enumerate(names):
         acc = 100*self.accuracies(m)
         ax.barh(i, acc.mean(), color='tab:blue' if 'rotation' in m else 'silver')
-        ax.plot(acc, [i]*len(acc), 'o', color='black', mfc='none', ms=5)
+        ax.plot(acc, [i]*len(acc), 'o', color='black', mfc='white', ms=5)
         ax.annotate(f'{acc.mean():.1f}', (max(acc), i), (6, 0), textcoords='offset points', va='center')
     ax.axvline(100*np.bincount(self.truth).max()/len(self.truth), color='black', ls=':', lw=1)
     ax.set(yticks=range(len(names)), yticklabels=names, xlim=(0, 1.12*ax.dataLim.x1), xlabel='test accuracy, %   (dotted: always the most frequent class)')
