@@ -7,50 +7,75 @@ Docs: https://selfsup.github.io/selfsup/features.html.md"""
 # %% auto #0
 __all__ = ['stage_names', 'stage_outputs', 'pool', 'Features', 'extract_features', 'file_features']
 
-# %% ../nbs/45_features.ipynb #7105dc69
+# %% ../nbs/45_features.ipynb #b5b2aed0
 from .errors import InputError
 import tempfile
 from pathlib import Path
 import numpy as np
 from fastai.vision.all import *
-from .encoder import Encoder, TimmEncoder
+from .encoder import Encoder, TimmEncoder, eval_mode
 from .learner import normalize_like
 from .photos import OpenSquare
 
-# %% ../nbs/45_features.ipynb #0ee2cad4
+# %% ../nbs/45_features.ipynb #c031faa8
 def _own(encoder): return isinstance(encoder, (Encoder, TimmEncoder))
 
 def stage_names(
     encoder:nn.Module, # Any encoder
 )->list: # 1 to n for an encoder of this package, else the names of its direct children
-    "The stages that `extract_features` knows"
+    "The stages that `stage_outputs` looks for"
     return list(range(1, encoder.n_stages + 1)) if _own(encoder) else [n for n, _ in encoder.named_children()]
 
 def _hooked(encoder, stages, x):
+    "Stage to output, for those of `stages` that are called"
     mods, out = dict(encoder.named_modules()), {}
-    hooks = [mods[s].register_forward_hook(lambda m, i, o, s=s: out.update({s: o})) for s in stages]
+    def keep(s, o):
+        if not isinstance(o, Tensor):
+            raise InputError(f'stages holds {s!r}, which gives a {type(o).__name__} and no tensor; leave it out.')
+        out[s] = o.clone()  # the next layer may work in place
+    hooks = [mods[s].register_forward_hook(lambda m, i, o, s=s: keep(s, o)) for s in stages]
     try: encoder(x)
     finally: [h.remove() for h in hooks]
-    return [out[s] for s in stages]
+    return out
 
+# %% ../nbs/45_features.ipynb #a8a82010
+def _fits(m, x):
+    "Are the last two sides of `m` those of a smaller `x`, up to rounding?"
+    (h, w), (H, W) = m.shape[-2:], x.shape[-2:]
+    return m.ndim != 4 or h == w or abs(h*W - w*H) <= max(H, W)
+
+def _channels_first(encoder, s, m, x):
+    last = getattr(getattr(encoder, 'model', encoder), 'output_fmt', None) == 'NHWC'
+    if last and m.ndim == 4 and _fits(o := m.permute(0, 3, 1, 2), x): return o
+    if _fits(m, x): return m
+    raise InputError(f"stages holds {s!r}, which gives {'×'.join(map(str, m.shape))}, no map B×C×H×W of the pictures; "
+                     'its channels seem to come last, so choose other stages.')
+
+# %% ../nbs/45_features.ipynb #9e2c47da
 def stage_outputs(
     encoder:nn.Module, # Any encoder
     x:torch.Tensor, # Pictures B×3×S×S
-    stages:list|None=None, # Some of `stage_names`, or dotted names of submodules; default all
-)->list: # What each stage gives for `x`
+    stages:list|None=None, # Some of `stage_names`, or dotted names of submodules; default all that are called
+)->dict: # Stage to what it gives for `x`; feature maps are B×C×H×W
     "Run `encoder` and keep the output of `stages`"
-    stages = _check_stages(encoder, stages)
-    if not _own(encoder): return _hooked(encoder, stages, x)
-    maps = encoder.features(x)
-    return [maps[s - 1] for s in stages]
+    names = _check_stages(encoder, stages)
+    maps = dict(enumerate(encoder.features(x), 1)) if _own(encoder) else _hooked(encoder, names, x)
+    idle = [s for s in names if s not in maps]
+    if stages is not None and idle:
+        raise InputError(f'stages holds {idle[0]!r}, a part that the encoder does not call now; leave it out.')
+    return {s: _channels_first(encoder, s, maps[s], x) for s in names if s in maps}
 
-# %% ../nbs/45_features.ipynb #0a5be480
+# %% ../nbs/45_features.ipynb #df4875f3
 def _check_stages(encoder, stages):
     known = stage_names(encoder)
+    if not known: raise InputError('encoder has no parts to listen to; put it into an nn.Sequential.')
     stages = known if stages is None else list(stages)
     every = set(known) if _own(encoder) else {n for n, _ in encoder.named_modules()}
     wrong = [s for s in stages if s not in every]
-    if wrong or not stages: raise InputError(f"stages holds {wrong[0]!r}, which the encoder does not have; it has {', '.join(map(str, known))}." if wrong else 'stages is empty; leave it out to get all.')
+    if wrong:
+        raise InputError(f'stages holds {wrong[0]!r}, which the encoder does not have; '
+                         f"it has {', '.join(map(str, known))}.")
+    if not stages: raise InputError('stages is empty; leave it out to get all.')
     return stages
 
 # %% ../nbs/45_features.ipynb #d214b773
@@ -60,52 +85,59 @@ def pool(
     "The mean over places"
     return x.mean((2, 3)) if x.ndim == 4 else x.mean(1) if x.ndim == 3 else x
 
-# %% ../nbs/45_features.ipynb #c3c37dfe
+# %% ../nbs/45_features.ipynb #652ae13c
 class Features:
     "`x[stage]` is an array N×C, `y` the N labels, or None"
-    def __init__(self, n, folder=None): self.n, self.folder, self.x, self.y, self.at = n, folder, {}, None, 0
+    def __init__(self,
+        n:int, # Pictures
+        folder:tempfile.TemporaryDirectory|None=None, # Holds the arrays; default the memory
+    ):
+        self.n, self.folder, self.x, self.y, self.at = n, folder, {}, None, 0
     def __len__(self): return self.n
-    def __repr__(self): return f'Features of {self.n} pictures: ' + ', '.join(f'stage {s}: {a.shape[1]}' for s, a in self.x.items())
-    def add(self, stages, maps, y):
+    def __repr__(self):
+        return f'Features of {self.n} pictures: ' + ', '.join(f'stage {s}: {a.shape[1]}' for s, a in self.x.items())
+    def add(self,
+        stages:list, # The same each time
+        maps:list, # What each stage gives for the next n pictures, n×C×H×W, n×T×C or n×C
+        y:torch.Tensor|None=None, # Their labels; the first ones decide type and shape
+    ):
         "Put in the next pictures"
         for s, m in zip(stages, maps):
             v = pool(m).float().cpu().numpy()
             if s not in self.x: self.x[s] = self._array(f'{len(self.x)}.npy', (self.n, v.shape[1]), np.float32)
             self.x[s][self.at:self.at + len(v)] = v
         if y is not None:
-            if self.y is None: self.y = np.empty(self.n, int)
-            self.y[self.at:self.at + len(y)] = y.cpu().numpy()
+            y = y.cpu().numpy()
+            if self.y is None: self.y = np.empty((self.n, *y.shape[1:]), y.dtype)
+            self.y[self.at:self.at + len(y)] = y
         self.at += len(v)
     def _array(self, name, shape, dtype):
         if self.folder is None: return np.empty(shape, dtype)
         return np.lib.format.open_memmap(Path(self.folder.name)/name, 'w+', dtype, shape)
 
-# %% ../nbs/45_features.ipynb #949bb777
+# %% ../nbs/45_features.ipynb #4cd1e87a
 def extract_features(
     encoder:nn.Module, # Any encoder; it is not changed
     dl:DataLoader, # Of N pictures; without shuffling, and without augmentation, whatever it was made for
-    stages:list|None=None, # Some of `stage_names`; default all
+    stages:list|None=None, # As for `stage_outputs`
     room:float=1e9, # Bytes; a larger table goes to a temporary folder
     progress:bool=False, # Show a bar
 )->Features: # Rows in the order of the loader's items
     "Pooled features of every stage, in 32 bits"
-    dev, was, stages = next(encoder.parameters()).device, encoder.training, _check_stages(encoder, stages)
     if dl.shuffle or dl.drop_last: dl = dl.new(shuffle=False, drop_last=False)
     res, splits = None, getattr(dl.dataset, 'set_split_idx', None)
-    encoder.eval()
-    with torch.no_grad(), splits(1) if splits else nullcontext():
+    with torch.no_grad(), eval_mode(encoder) as dev, splits(1) if splits else nullcontext():
         for b in progress_bar(dl, leave=False) if progress else dl:
             maps = stage_outputs(encoder, TensorBase(b[0]).as_subclass(Tensor).float().to(dev), stages)
-            if res is None: res = _table(dl.n, maps, room)
-            res.add(stages, maps, b[1] if len(b) > 1 else None)
-    encoder.train(was)
+            if res is None: res = _table(dl.n, maps.values(), room)
+            res.add(maps, maps.values(), b[1] if len(b) > 1 else None)
     return res
 
 def _table(n, maps, room):
     size = 4*n*sum(pool(m).shape[1] for m in maps)
     return Features(n, tempfile.TemporaryDirectory() if size > room else None)
 
-# %% ../nbs/45_features.ipynb #b592d49f
+# %% ../nbs/45_features.ipynb #5738f3d9
 def file_features(
     encoder:nn.Module, # Any encoder; its `meta` may name the normalisation
     files:list, # N picture files
@@ -114,6 +146,7 @@ def file_features(
     **kwargs # For `extract_features`
 )->Features:
     "`extract_features` of `files`"
+    if not len(files): raise InputError('files is empty; give at least one picture.')
     block = DataBlock(TransformBlock(type_tfms=opener, batch_tfms=IntToFloatTensor), splitter=IndexSplitter([]))
     dls = block.dataloaders(files, bs=bs, shuffle=False, drop_last=False, num_workers=0)
     normalize_like(dls, getattr(encoder, 'meta', {}).get('normalization'))

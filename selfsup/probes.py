@@ -7,7 +7,7 @@ Docs: https://selfsup.github.io/selfsup/probes.html.md"""
 # %% auto #0
 __all__ = ['linear_probe', 'knn_predict', 'LayerProbe', 'layer_probe', 'plot_stages']
 
-# %% ../nbs/46_probes.ipynb #4c65777d
+# %% ../nbs/46_probes.ipynb #d9b6af80
 from .errors import InputError
 import numpy as np
 import pandas as pd
@@ -16,28 +16,43 @@ import torch.nn.functional as F
 from dataclasses import dataclass
 from matplotlib import pyplot as plt
 from sklearn.linear_model import LogisticRegression, SGDClassifier
-from sklearn.metrics import balanced_accuracy_score
 from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import StandardScaler
 from threadpoolctl import threadpool_limits
 
-# %% ../nbs/46_probes.ipynb #b666a17c
+# %% ../nbs/46_probes.ipynb #d7e17ae8
 def _fit(x, y, C, big):
-    model = LogisticRegression(C=C, max_iter=1000) if len(y) <= big else SGDClassifier(loss='log_loss', alpha=1/(C*len(y)), learning_rate='adaptive', eta0=.1, random_state=0)
-    with threadpool_limits(1): return make_pipeline(StandardScaler(), model).fit(x, y)  # threads cost more than they give here
+    if len(y) <= big: model = LogisticRegression(C=C, max_iter=1000)
+    else: model = SGDClassifier(loss='log_loss', alpha=1/(C*len(y)), learning_rate='adaptive', eta0=.1, random_state=0)
+    # threads cost more than they give here
+    with threadpool_limits(1): return make_pipeline(StandardScaler(), model).fit(x, y)
 
+def _rows(choose, n):
+    "Row numbers, also from a mask"
+    choose = np.asarray(choose)
+    if choose.dtype == bool and choose.shape == (n,): return np.flatnonzero(choose)
+    whole = not len(choose) or np.issubdtype(choose.dtype, np.integer)
+    if not whole or ((choose < 0) | (choose >= n)).any():
+        raise InputError(f'choose must hold rows, whole numbers from 0 to {n - 1}, or be a mask of {n} truth values.')
+    return choose.astype(int)
+
+# %% ../nbs/46_probes.ipynb #4731896d
 def linear_probe(
     x:np.ndarray, # Features of the labelled pictures, N×C
     y:np.ndarray, # Their labels
-    choose:np.ndarray=(), # Rows that choose `C`; empty: `C` is 0.1
+    choose:np.ndarray=(), # Rows that choose `C`, as numbers or as a mask; empty: `C` is 0.1
     Cs:list=(1e-4, 1e-3, 1e-2, 1e-1, 1, 10), # Inverse strength of regularisation
     big:int=20_000, # With more rows than this, stochastic gradient descent, each class against the rest
-)->Pipeline: # Fitted on all rows; `C_` is the choice, `held_out_` the accuracy and mean log likelihood that it was chosen by
+)->Pipeline: # Fitted on all rows; `C_` is the choice, `held_out_` the accuracy and mean log likelihood it was chosen by
     "A linear classifier of features"
-    y = np.asarray(y)
+    y, choose = np.asarray(y), _rows(choose, len(y))
     if len(np.unique(y)) < 2: raise InputError('A probe needs labels of at least two classes.')
+    if not len(Cs): raise InputError('Cs is empty; give at least one strength.')
     rest = np.setdiff1d(np.arange(len(y)), choose)
-    scores = {C: _score(_fit(x[rest], y[rest], C, big), x[choose], y[choose]) for C in Cs} if len(choose) else {.1: (np.nan, np.nan)}
+    if len(np.unique(y[rest])) < 2:
+        raise InputError('choose leaves rows of fewer than two classes to fit on; hold out fewer.')
+    scores = {.1: (np.nan, np.nan)}
+    if len(choose): scores = {C: _score(_fit(x[rest], y[rest], C, big), x[choose], y[choose]) for C in Cs}
     C = max(scores, key=scores.get)
     probe = _fit(x, y, C, big)
     probe.C_, probe.held_out_ = C, scores[C]
@@ -49,76 +64,96 @@ def _score(probe, x, y):
     own = np.array([r[classes.index(t)] if t in classes else 0 for r, t in zip(p, y)])
     return (np.array(classes)[p.argmax(1)] == y).mean(), np.log(np.maximum(own, 1e-9)).mean()
 
-# %% ../nbs/46_probes.ipynb #6521e15a
+# %% ../nbs/46_probes.ipynb #5c467f17
 def knn_predict(
     x:np.ndarray, # Features of the labelled pictures, N×C
     y:np.ndarray, # Their labels, whole numbers from 0
     queries:np.ndarray, # Features of the pictures to label, M×C
     k:int=20, # Neighbours, at most N
-    T:float|None=.07, # Temperature of the weighted vote; None: one vote each
+    T:float|None=.07, # Temperature of the weighted vote, above 0; None: one vote each
     chunk:int=1024, # Queries at a time
 )->np.ndarray: # M labels; the smaller label wins a tie
     "Label each query by the vote of its nearest neighbours"
     if k < 1: raise InputError(f'k is {k}; give at least one neighbour.')
-    a, y, res = F.normalize(torch.as_tensor(np.asarray(x, np.float32)), dim=1), torch.as_tensor(np.asarray(y)), []
+    if T is not None and not T > 0: raise InputError(f'T is {T}; give a number above 0, or None for one vote each.')
+    y = _check_labels(y, len(x))
+    a, res = _directions(x, 'x'), []
     for q in np.array_split(queries, max(1, -(-len(queries)//chunk))):
-        sim, at = (F.normalize(torch.as_tensor(np.asarray(q, np.float32)), dim=1) @ a.T).topk(min(k, len(a)))
-        votes = (sim/T).exp() if T else torch.ones_like(sim)
+        sim, at = (_directions(q, 'queries') @ a.T).topk(min(k, len(a)))
+        votes = torch.ones_like(sim) if T is None else ((sim - sim[:, :1])/T).exp()  # the nearest has one vote
         res.append(torch.zeros(len(q), int(y.max()) + 1).scatter_add_(1, y[at], votes).argmax(1))
     return torch.cat(res).numpy()
 
-# %% ../nbs/46_probes.ipynb #31d42287
-def _interval(hits, level=1.96):
-    "Wilson's interval of a share"
+def _check_labels(y, n):
+    y = np.asarray(y)
+    if len(y) != n: raise InputError(f'y has {len(y)} labels, but x has {n} rows; give one for each row.')
+    if not n or not np.issubdtype(y.dtype, np.integer) or y.min() < 0:
+        raise InputError('y must hold whole numbers from 0, at least one.')
+    return torch.as_tensor(y).long()
+
+def _directions(x, name):
+    x = torch.as_tensor(np.asarray(x, np.float32))
+    if not x.isfinite().all(): raise InputError(f'{name} holds a number that is not finite; look at the pictures or the encoder.')
+    return F.normalize(x, dim=1)
+
+# %% ../nbs/46_probes.ipynb #aa622f19
+def _interval(hits, z=1.96):
+    "Wilson's (1927) interval of a share"
     n, p = len(hits), np.mean(hits)
-    mid, half = (p + level**2/(2*n))/(1 + level**2/n), level*np.sqrt(p*(1 - p)/n + level**2/(4*n*n))/(1 + level**2/n)
-    return mid - half, mid + half
+    mid, half = p + z**2/(2*n), z*np.sqrt(p*(1 - p)/n + z**2/(4*n*n))
+    return (mid - half)/(1 + z**2/n), (mid + half)/(1 + z**2/n)
 
 @dataclass(repr=False)
 class LayerProbe:
     "One linear probe a stage: `table`, and `best`, the stage that the held-out labels chose"
-    table:pd.DataFrame # One row a stage; accuracies as shares; `low` and `high`: 95 % interval of `test` over test pictures; `balanced`: mean over classes
+    table:pd.DataFrame # One row a stage; accuracies are shares, `low` and `high` the 95 % interval of `test`, `balanced` a mean over classes
     probes:dict # Stage to fitted probe
     best:object # Stage
     def __repr__(self): return f'{self.table.round(3).to_string()}\nbest on held-out labels: stage {self.best}'
 
-# %% ../nbs/46_probes.ipynb #f0ca9d71
+# %% ../nbs/46_probes.ipynb #d46db08f
 def layer_probe(
     x:dict, # Stage to features of the labelled pictures, N×C each
     y:np.ndarray, # Their labels
-    choose:np.ndarray, # Rows held out to choose `C` and the stage
+    choose:np.ndarray, # Rows held out to choose `C` and the stage, as numbers or as a mask
     test_x:dict, # Stage to features of the test pictures
     test_y:np.ndarray, # Their labels
     **kwargs # For `linear_probe`
 )->LayerProbe:
     "Fit a linear probe to every stage, choose one on held-out labels, and test them all"
+    choose, test_y = _rows(choose, len(y)), np.asarray(test_y)
     if not len(choose): raise InputError('choose is empty; the stage must be chosen on held-out labels.')
     probes = {s: linear_probe(f, y, choose, **kwargs) for s, f in x.items()}
     rows = {}
     for s, p in probes.items():
-        guess = p.predict(test_x[s])
-        hits = guess == test_y
+        hits = p.predict(test_x[s]) == test_y
         low, high = _interval(hits)
-        rows[s] = {'features': x[s].shape[1], 'C': p.C_, 'held out': p.held_out_[0], 'test': hits.mean(), 'low': low, 'high': high,
-                   'balanced': balanced_accuracy_score(test_y, guess)}
+        rows[s] = {'features': x[s].shape[1], 'C': p.C_, 'held out': p.held_out_[0],
+                   'test': hits.mean(), 'low': low, 'high': high,
+                   'balanced': np.mean([hits[test_y == c].mean() for c in np.unique(test_y)])}
     return LayerProbe(pd.DataFrame(rows).T.rename_axis('stage'), probes, max(probes, key=lambda s: probes[s].held_out_))
 
-# %% ../nbs/46_probes.ipynb #4d92ae73
+# %% ../nbs/46_probes.ipynb #0aaafcad
 def plot_stages(
     probes:dict, # Name of an encoder to its `LayerProbe`
     chance:float, # Drawn as a dotted line
     colours:dict={}, # Name to colour; others are matplotlib's
 )->plt.Figure:
     "Test accuracy of each stage with its interval; a ring around the stage that was chosen"
+    if not probes: raise InputError('probes is empty; give at least one.')
+    stages = dict.fromkeys(s for lp in probes.values() for s in lp.table.index)
+    stages = sorted(stages, key=lambda s: 0 if isinstance(s, str) else s)  # names stay as they come
     fig, ax = plt.subplots(figsize=(6, 3))
     for i, (name, lp) in enumerate(probes.items()):
         colour = colours.get(name, f'C{i}')
-        t, pos = 100*lp.table, np.arange(len(lp.table)) + .08*i
+        t = 100*lp.table
+        pos = [stages.index(s) + .08*i for s in t.index]
         ax.errorbar(pos, t.test, [t.test - t.low, t.high - t.test], marker='o', capsize=3, label=name, color=colour)
         at = list(t.index).index(lp.best)
         ax.plot(pos[at], t.test.iloc[at], 'o', ms=14, mfc='none', color=colour)
     ax.axhline(100*chance, color='black', ls=':', lw=1)
-    ax.set(xticks=range(len(t)), xticklabels=[f'stage {s}' for s in t.index], ylabel='test accuracy, %', ylim=(0, 100))
+    ax.set(xticks=range(len(stages)), xticklabels=[f'stage {s}' for s in stages],
+           ylabel='test accuracy, %', ylim=(0, 100))
     ax.legend(fontsize='small')
     fig.tight_layout()
     plt.close(fig)
