@@ -140,7 +140,7 @@ def plot_pretraining(self:Comparison)->plt.Figure:
 @patch
 def _tuning(self:Comparison):
     lr, probe = (self.of(m)[0].chosen for m in (SCRATCH, PROBE))
-    return [f"Whoever trains the encoder with few labels does so for {self.settings['steps']} steps (learning rate: {lr}). Frozen encoders get a linear probe ('{PROBE}', first seed: {probe}). What was tuned for each seed stands in the table.",
+    return [f"Whoever trains the encoder with few labels does so for {self.settings['steps']} steps (learning rate: {lr}), and where it has more labels, for as many more steps. Frozen encoders get a linear probe ('{PROBE}', first seed: {probe}). What was tuned for each seed stands in the table.",
             f"'{LONG}' and '{ALL}' are one run each, with the learning rate of '{SCRATCH}' of the first seed, not tuned for their length."]
 
 @patch
@@ -219,10 +219,10 @@ def _long(contest, arch, idxs, lr, steps, views, say):
 
 # %% ../nbs/70_compare.ipynb #28f36703
 def _budgets(labels, contest):
-    "`labels`, a fifth of it and five times it, within the number of labels of each class"
+    "`labels`, a third of it and three times it, within the number of labels of each class"
     share, n = parse_budget(labels)
     most = np.bincount(contest.y[contest.y >= 0]).min()
-    more = [f'{100*x:g}%' for x in (share/5, min(1, 5*share))] if share else [max(1, n//5), min(5*n, most)]
+    more = [f'{100*x:g}%' for x in (share/3, min(1, 3*share))] if share else [max(1, n//3), min(3*n, most)]
     return [labels] + [b for b in more if parse_budget(b) != (share, n)]
 
 def _imagenet(contest, arch):
@@ -297,7 +297,7 @@ def compare(
     say(f"{len(photos.table)} photos in {len(photos.classes)} classes; {len(subsets[0])} labels kept; {len(contest.truth)} test photos")
     dls, budgets = rotation_dls(photos, contest.opener, angles, bs), _budgets(labels, contest)
     times, long = seeds if each_seed else 1, epochs*len(dls.train) + steps
-    say(_how_long(dls, arch, epochs*len(dls.train)*times + long, long + 2*seeds*steps*(len(lrs) + 2*len(budgets))))
+    say(_how_long(dls, arch, epochs*len(dls.train)*times + long, long + 2*seeds*steps*(2*len(lrs) + 5)))
     encoders, pretraining = _pretrain(dls, arch, epochs, pretrain_lr, times, say)
     if out: save_encoder(encoders[0], out/'encoder', size=size, epochs=epochs, rotation_accuracy=pretraining['history'][0][-1]['rotation_accuracy'])
     frozen = {RANDOM: [contest.features(random_encoder(dls, arch, seed)) for seed in range(seeds)], PROBE: [contest.features(e) for e in encoders]}
@@ -327,14 +327,15 @@ def demo(
     out:str|None=None, # New folder for the pictures and the results; default selfsup-demo, or the next free number
     labels:str='10', # Labels to keep: a number a class, or a share such as 10%
     seeds:int=3, # Times to draw labels and weights
-    train:int=200, # Training pictures a class
+    train:int=150, # Training pictures a class
     test:int=60, # Test pictures a class
     epochs:int=6, # Passes of pretraining over the pictures
-    steps:int=80, # Batches of training with few labels
+    steps:int=40, # Batches of training with few labels
     say=print, # Gets a line for every step
 )->Comparison:
     "The seven steps on pictures drawn by the package: no photos, no network and no GPU needed"
     out = output_folder(out or _free_folder('selfsup-demo'))
-    say(f'drawing {len(UPRIGHT)*(train + 20 + test)} pictures into {out/"world"}')
-    world = draw_world(out/'world', train=train, valid=20, test=test, size=32, clutter=.2)
+    classes, valid = UPRIGHT[:8], 15
+    say(f'drawing {len(classes)*(train + valid + test)} pictures into {out/"world"}')
+    world = draw_world(out/'world', train=train, valid=valid, test=test, classes=classes, size=32, clutter=.2)
     return compare(world, out/'results', labels=labels, seeds=seeds, size=32, epochs=epochs, steps=steps, lrs=[1e-3, 3e-3], imagenet=False, say=say)

@@ -93,13 +93,14 @@ def train(self:Contest,
 def choose_lr(self:Contest,
     encoder, idxs:np.ndarray, # As for `finetune`
     seed:int=0, # Of the held-out part and the weights
+    **kwargs # For `train`: `steps` and `bs`
 )->tuple: # (learning rate, how it was chosen)
     "The learning rate of the highest held-out accuracy; the higher likelihood breaks a tie"
     train, choose = hold_out(idxs, self.labels, seed)
     if len(self.lrs) == 1: return self.lrs[0], 'the only one given'
     if not len(choose): return sorted(self.lrs)[len(self.lrs)//2], 'fixed, as there are too few labels to choose'
     files = [self.files[i] for i in choose]
-    scores = {lr: _score(predict_files(self.train(encoder, train, lr, seed), files), self.y[choose]) for lr in self.lrs}
+    scores = {lr: _score(predict_files(self.train(encoder, train, lr, seed, **kwargs), files), self.y[choose]) for lr in self.lrs}
     return max(self.lrs, key=scores.get), f'best of {len(self.lrs)} on {len(choose)} held-out labels'
 
 # %% ../nbs/65_contest.ipynb #f1af7965
@@ -115,7 +116,7 @@ def finetune(self:Contest,
 )->Run:
     "Tune, train encoder and head, and test"
     start = time.time()
-    lr, how = (lr, chosen) if lr else self.choose_lr(encoder, idxs, seed)
+    lr, how = (lr, chosen) if lr else self.choose_lr(encoder, idxs, seed, **kwargs)
     learn = self.train(encoder, idxs, lr, seed, **kwargs)
     seconds = time.time() - start
     own, _ = _score(predict_files(learn, [self.files[i] for i in idxs]), self.y[idxs])

@@ -103,7 +103,7 @@ def label_efficiency(
     contest:Contest, # Photos and terms
     tuned:dict, # Name to encoders or architectures, trained as a whole: a list, one for each seed or one for all
     frozen:dict, # Name to `Features` of frozen encoders: a list, likewise
-    budgets:list, # What `label_subset` takes; the learning rate is chosen at the first
+    budgets:list, # What `label_subset` takes; the first has the contest's steps, and chooses the learning rate
     seeds:int=3, # Times to draw labels and weights
     say=noop, # Gets a line for every run
 )->Curve:
@@ -119,10 +119,11 @@ def label_efficiency(
         runs.append(r)
         say(f'{r.labels:,} labels, seed {r.seed + 1} of {seeds}, {r.method}: {r.knob} {r.value:g} ({r.chosen}), {r.seconds:.0f} s')
     for (budget, seed), idxs in subsets.items():
+        steps = round(contest.steps*max(1, len(idxs)/sizes[budgets[0]]))
         for m, encoders in tuned.items():
             n, lr = rates.get((m, seed), (np.inf, None))
             taken = dict(lr=lr, chosen=f'that of {n:,} labels') if len(idxs) > n else {}
-            done(contest.finetune(m, encoders[seed % len(encoders)], idxs, seed, **taken))
+            done(contest.finetune(m, encoders[seed % len(encoders)], idxs, seed, steps=steps, **taken))
             if len(hold_out(idxs, contest.labels)[1]): rates.setdefault((m, seed), (len(idxs), runs[-1].value))
         for m, features in frozen.items(): done(contest.probe(m, features[seed % len(features)], idxs, seed))
     return Curve(runs, contest.truth)

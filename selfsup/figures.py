@@ -12,7 +12,8 @@ from .errors import InputError
 from fastai.vision.all import *
 from sklearn.decomposition import PCA
 from sklearn.manifold import TSNE
-from .features import stage_names, stage_outputs
+from .encoder import eval_mode
+from .features import stage_outputs
 from .photos import PILUpright
 from .rotation import RotationDL
 
@@ -150,13 +151,11 @@ def _normalized(encoder, pictures):
     return x, (x - mean)/std
 
 def _attention(encoder, x, stages, p):
-    "A list with B×H×W for each stage"
-    was, dev = encoder.training, next(encoder.parameters()).device
-    with torch.no_grad(): maps = stage_outputs(encoder.eval(), x.to(dev), stages)
-    encoder.train(was)
-    if any(m.ndim != 4 for m in maps):
+    "Stage to B×H×W"
+    with torch.no_grad(), eval_mode(encoder) as dev: maps = stage_outputs(encoder, x.to(dev), stages)
+    if any(m.ndim != 4 for m in maps.values()):
         raise InputError('stages must give feature maps B×C×H×W; leave out those of tokens or vectors.')
-    return [m.float().abs().pow(p).sum(1).cpu() for m in maps]
+    return {s: m.float().abs().pow(p).sum(1).cpu() for s, m in maps.items()}
 
 # %% ../nbs/48_figures.ipynb #ac43cc4b
 def _rgb(ax, picture): ax.imshow(picture.permute(1, 2, 0))
@@ -178,11 +177,11 @@ def attention_maps(
     x, normalized = _normalized(encoder, pictures)
     maps = _attention(encoder, normalized, stages, p)
     fig, axs = _grid(len(x), len(maps) + 1, 1.2, .25)
-    names = [f'stage {s}' if isinstance(s, int) else s for s in stages or stage_names(encoder)]
+    names = [f'stage {s}' if isinstance(s, int) else s for s in maps]
     for ax, name in zip(axs[0], ['picture', *names]): _title(ax, name)
     for i, row in enumerate(axs):
         _rgb(row[0], x[i])
-        for ax, m in zip(row[1:], maps): _heat(ax, x[i], m[i])
+        for ax, m in zip(row[1:], maps.values()): _heat(ax, x[i], m[i])
     return _shown_once(fig)
 
 # %% ../nbs/48_figures.ipynb #d1ce6b10
@@ -250,14 +249,11 @@ def certain_mistakes(
 # %% ../nbs/48_figures.ipynb #4c651142
 def _cam(model, x):
     "Grad-CAM V×H×W of the guess for each of V views, and the probabilities V×k"
-    was = model.training
-    model.eval()
-    with torch.no_grad(): maps = model[0](x.to(next(model.parameters()).device))
-    maps.requires_grad_()
-    with torch.enable_grad():
-        scores = model[1](maps)
+    with eval_mode(model) as dev:
+        with torch.no_grad(): maps = model[0](x.to(dev))
+        maps.requires_grad_()
+        with torch.enable_grad(): scores = model[1](maps)
         grad, = torch.autograd.grad(scores.max(1).values.sum(), maps)
-    model.train(was)
     cams = F.relu((grad.mean((2, 3), keepdim=True)*maps).sum(1))
     return cams.detach().float().cpu(), scores.detach().softmax(1).float().cpu()
 

@@ -25,9 +25,7 @@ def cpu_has_bf16()->bool:
 class CPUBF16(Callback):
     "Forward pass in bfloat16 on the CPU; weights, loss and optimiser stay in 32 bits"
     order, ctx = MixedPrecision.order, nullcontext()
-    def before_fit(self): self.learn.model.to(memory_format=torch.channels_last)
     def before_batch(self):
-        self.learn.xb = tuple(x.contiguous(memory_format=torch.channels_last) if x.ndim == 4 else x for x in self.xb)
         self.ctx = torch.autocast('cpu', torch.bfloat16)
         self.ctx.__enter__()
     def after_pred(self):
@@ -37,7 +35,7 @@ class CPUBF16(Callback):
 # %% ../nbs/40_learner.ipynb #8b21722e
 def _cpu_cbs(dls):
     on_cpu = torch.device(getattr(dls, 'device', None) or default_device()).type == 'cpu'
-    return [CPUBF16()] if on_cpu and cpu_has_bf16() else []
+    return [ChannelsLast()]*on_cpu + [CPUBF16()]*(on_cpu and cpu_has_bf16())
 
 # %% ../nbs/40_learner.ipynb #6074ddf8
 def _normalization(dls):
