@@ -3,6 +3,7 @@ from selfsup.errors import *
 from selfsup.shapes import *
 from selfsup.drawn import *
 from selfsup.opening import *
+from selfsup.scan import *
 from selfsup.photos import *
 from selfsup.rotation import *
 from selfsup.encoder import *
