@@ -9,6 +9,7 @@ __all__ = ['SPLITS', 'PhotoSet', 'read_photos', 'OpenSquare', 'label_subset', 'p
 
 # %% ../nbs/10_photos.ipynb #be6d858b
 from .errors import InputError
+import os
 from collections import Counter
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -104,10 +105,10 @@ def _fill_splits(table, notes):
 
 # %% ../nbs/10_photos.ipynb #57680996
 def _leak_notes(photos):
-    leaks, notes = photos.leaks(), []
+    leaks, notes, name = photos.leaks(), [], lambda p: os.path.relpath(p, photos.folder)
     for split, use in (('test', 'test score'), ('valid', 'rotation accuracy')):
         t = leaks[leaks.split == split]
-        if len(t): notes.append(f"{len(t)} of {len(photos.files(split))} {dict(test='test', valid='validation')[split]} photos are pixel for pixel among those to train on, which flatters the {use}: the first is '{t.path.iloc[0]}', the same as '{t.same_as.iloc[0]}'.")
+        if len(t): notes.append(f"{len(t)} of {len(photos.files(split))} {dict(test='test', valid='validation')[split]} photos are pixel for pixel among those to train on, which flatters the {use}: the first is '{name(t.path.iloc[0])}', the same as '{name(t.same_as.iloc[0])}'.")
     return notes
 
 def _fate_notes(scan):
