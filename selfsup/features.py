@@ -118,7 +118,7 @@ class Features:
 # %% ../nbs/45_features.ipynb #4cd1e87a
 def extract_features(
     encoder:nn.Module, # Any encoder; it is not changed
-    dl:DataLoader, # Of N pictures; without shuffling, and without augmentation, whatever it was made for
+    dl:DataLoader, # Of N pictures; read without shuffling and without augmentation, whatever it was made for
     stages:list|None=None, # As for `stage_outputs`
     room:float=1e9, # Bytes; a larger table goes to a temporary folder
     progress:bool=False, # Show a bar
