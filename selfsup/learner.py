@@ -16,6 +16,7 @@ from contextlib import nullcontext
 from pathlib import Path
 from fastai.vision.all import *
 from .encoder import conv_block, create_encoder, load_encoder, n_features, save_encoder
+from .rotation import LeaveOutInvalid
 
 # %% ../nbs/40_learner.ipynb #7423074e
 def cpu_has_bf16()->bool:
@@ -91,7 +92,7 @@ def rotation_learner(
     stats = normalize_like(dls) if normalize else _normalization(dls)
     encoder.meta.update(angles=list(dls.vocab), normalization=stats)
     model = nn.Sequential(encoder, linear_head(n_features(encoder), dls.c))
-    return Learner(dls, model, metrics=metrics, splitter=_by_depth, cbs=L(cbs) + _cpu_cbs(dls), **kwargs)
+    return Learner(dls, model, metrics=metrics, splitter=_by_depth, cbs=L(cbs) + _cpu_cbs(dls) + LeaveOutInvalid(), **kwargs)
 
 # %% ../nbs/40_learner.ipynb #ed94ca21
 class FrozenEncoder(Callback):

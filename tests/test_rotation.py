@@ -1,7 +1,9 @@
 "Stock fastai methods on the rotation task: every one counts N pictures × k angles."
+import shutil
 import warnings
 import pytest
 from selfsup.all import *
+from selfsup.errors import InputError
 from fastai.vision.all import ClassificationInterpretation, ImageDataLoaders, Path, ProgressCallback, Resize, aug_transforms, load_learner, torch
 import matplotlib
 matplotlib.use('Agg')
@@ -74,3 +76,40 @@ def test_frozen_encoder_stands_still(world):
     before = {k: v.clone() for k, v in learn.model[0].state_dict().items()}
     with learn.no_bar(), learn.no_logging(): learn.fit(1)
     assert all(torch.equal(v, before[k]) for k, v in learn.model[0].state_dict().items())
+
+@pytest.mark.parametrize('workers', [0, 2])
+def test_files_that_break_in_the_night(world, tmp_path, workers):
+    shutil.copytree(world, tmp_path/'world')
+    k, bad = 4, {s: picture_files(tmp_path/'world'/s)[1] for s in ('train', 'valid')}
+    dls = RotationDataLoaders.from_folder(tmp_path/'world', bs=5, num_workers=workers, item_tfms=Resize(32))
+    learn = rotation_learner(dls)
+    learn.remove_cb(ProgressCallback)
+    bad['train'].unlink(), bad['valid'].write_bytes(b'torn')
+    with learn.no_logging(): learn.fit(1, 1e-3)
+    assert (dls.train.broken, dls.valid.broken) == ([bad['train']], [bad['valid']])
+    views = torch.cat([b[1] for b in dls.train])
+    assert len(views) == 4*20 and (views >= 0).all(), 'replaced in training'
+    preds, targs, losses = learn.get_preds(with_loss=True)
+    at = dls.valid.dataset.items.index(bad['valid'])
+    own = torch.ones(N*k, dtype=torch.bool)
+    own[at*k:at*k + k] = False
+    assert preds.shape == (N*k, k) and (targs[own] >= 0).all() and (targs[~own] == INVALID).all()
+    loss, acc = learn.validate()
+    assert acc == pytest.approx((preds.argmax(1) == targs)[own].float().mean().item())
+    assert loss == pytest.approx(losses[own].mean().item(), rel=1e-4)
+    interp = ClassificationInterpretation.from_learner(learn)
+    assert interp.confusion_matrix().sum() == (N - 1)*k
+    learn.show_results(max_n=N*k)
+    test = dls.test_dl(picture_files(tmp_path/'world'/'valid'))
+    assert len(learn.get_preds(dl=test)[0]) == N and test.broken == [bad['valid']]
+
+def test_validation_survives_the_loss_of_a_whole_batch(world, tmp_path):
+    shutil.copytree(world, tmp_path/'world')
+    dls = RotationDataLoaders.from_folder(tmp_path/'world', bs=2, val_bs=2, num_workers=0, item_tfms=Resize(32))
+    learn = rotation_learner(dls)
+    files = dls.valid.dataset.items
+    for f in files[:2]: f.unlink()
+    with learn.no_bar(): loss, acc = learn.validate()
+    assert 0 < loss < 9 and 0 <= acc <= 1 and dls.valid.broken == list(files[:2])
+    for f in files[2:]: f.unlink()
+    with learn.no_bar(), pytest.raises(InputError, match='disk'): learn.validate()
