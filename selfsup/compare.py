@@ -25,6 +25,7 @@ from .interval import class_weights, paired_interval
 from .photos import OpenSquare, PhotoSet, label_subset, parse_budget, read_photos
 from .probes import plot_stages
 from .report import Report, figure_png
+from .scan import count_fates
 from .rotation import check_angles
 from .learner import rotation_learner
 from .runs import rotation_dls, rotation_history, train_rotation, write_json
@@ -153,6 +154,7 @@ def notes(self:Comparison)->list:
             *self._tuning(),
             f"The test split has {n.sum()} photos and no choice saw it. Always guessing the most frequent class would be right on {100*n.max()/n.sum():.1f} %.",
             f"Seeds: {s['seeds']}. A seed draws the labelled subset and the initial weights; ± is the standard deviation over seeds. A row with one seed has none, and its interval knows the luck of the test photos only. Few seeds that differ by many points make an interval too narrow.",
+            *[f"'{f}' was lost during pretraining: replaced in training, left out in validation." for f in p['lost']],
             *self.photos.notes]
 
 # %% ../nbs/70_compare.ipynb #e8f270c3
@@ -170,6 +172,7 @@ def report(self:Comparison)->Report:
     r.add('Pretraining', self.plot_pretraining())
     r.add('How it was measured', self.notes())
     r.add('The photos', f'Folder: {self.settings["folder"]}', self.photos.counts())
+    r.add('What became of the files', count_fates(self.photos.scan))
     if self.photos.bad: r.add('Files left out', [f'{f}: {why}' for f, why in self.photos.bad.items()])
     return r.add('Settings', [f'{k}: {v}' for k, v in self.settings.items()])
 
@@ -182,6 +185,7 @@ def save(self:Comparison, out):
         left_out={str(f): why for f, why in self.photos.bad.items()}, notes=self.notes(), pretraining=self.pretraining,
         differences=self.differences().reset_index().to_dict('records'), verdict=asdict(self.verdict()), runs=runs, seconds=self.seconds))
     (out/'accuracy.png').write_bytes(figure_png(self.plot()))
+    self.photos.save_fates(out)
     self.report().save(out/'report.html')
 
 # %% ../nbs/70_compare.ipynb #b1645d47
@@ -207,7 +211,7 @@ def _pretrain(dls, arch, epochs, lr, times, say):
     "Encoders of as many seeds as `times`, and what to report of their pretraining"
     start = time.time()
     learns = [train_rotation(dls, arch, epochs, lr, seed, say) for seed in range(times)]
-    facts = dict(history=[rotation_history(l) for l in learns], chance=1/dls.c, photos=len(dls.train_ds), valid=len(dls.valid_ds), seconds=(time.time() - start)/times)
+    facts = dict(history=[rotation_history(l) for l in learns], chance=1/dls.c, photos=len(dls.train_ds), valid=len(dls.valid_ds), lost=dls.train.broken + dls.valid.broken, seconds=(time.time() - start)/times)
     return [l.model[0] for l in learns], facts
 
 # %% ../nbs/70_compare.ipynb #0ae17054

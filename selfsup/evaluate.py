@@ -20,6 +20,7 @@ from .figures import attention_maps, feature_map, first_filters, retrieval
 from .photos import OpenSquare, PhotoSet, label_subset, read_photos
 from .probes import LayerProbe, knn_predict, plot_stages
 from .report import Report
+from .scan import count_fates
 from .runs import rotation_dls, write_json
 
 # %% ../nbs/72_evaluate.ipynb #e8d30db7
@@ -95,6 +96,7 @@ def report(self:Evaluation)->Report:
         except InputError as e: r.add(heading, f'Not drawn: {e}')  # some architectures have no such picture
     r.add('How it was measured', [f'{len(self.idxs):,} labels; a fifth of each class was held out to choose C and the stage. The test has {len(self.contest.truth):,} photos, and no choice made here saw it; whether the encoder was pretrained on them, its maker must know.',
                                   'From and to: 95 % interval (Wilson) of the test accuracy over test photos. kNN: 20 neighbours, weighted with T = 0.07.', *self.contest.photos.notes])
+    r.add('What became of the files', count_fates(self.contest.photos.scan))
     if self.contest.photos.bad: r.add('Files left out', [f'{f}: {why}' for f, why in self.contest.photos.bad.items()])
     return r.add('Settings', [f'{k}: {v}' for k, v in self.settings.items()])
 
@@ -104,6 +106,7 @@ def _save(res, out):
     save_encoder(encoder.cut(k), out/'encoder')
     write_json(out/'result.json', dict(settings=res.settings, answer=res.answer(), best=res.best, labels=len(res.idxs), classes=res.contest.photos.classes,
         table=res.table().reset_index().to_dict('records'), left_out={str(f): why for f, why in res.contest.photos.bad.items()}, notes=res.contest.photos.notes, seconds=res.seconds))
+    res.contest.photos.save_fates(out)
     res.report().save(out/'report.html')
 
 def _probes(contest, features, idxs, seed):

@@ -47,6 +47,9 @@ class PhotoSet:
         train = t[t.split.isin(['train', 'unlabelled'])].drop_duplicates('pixels').set_index('pixels').path
         leaks = t[t.split.isin(['test', 'valid']) & t.pixels.isin(train.index)]
         return leaks.assign(same_as=leaks.pixels.map(train)).sort_values('split', kind='stable')[['path', 'split', 'same_as']]
+    def save_fates(self, out):
+        "Write what became of each file to files.csv in the folder `out`"
+        self.scan.drop(columns='pixels').to_csv(Path(out)/'files.csv', index=False, errors='backslashreplace')
 
 # %% ../nbs/10_photos.ipynb #031f2a57
 def _rows(folder, split, loose):

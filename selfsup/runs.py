@@ -111,7 +111,7 @@ def write_json(file, o)->Path:
 # %% ../nbs/60_runs.ipynb #703fa66f
 def pretrain(
     folder:str, # Photos: train/, valid/, unlabelled/ or any folder of pictures; what lies in test/ is not touched
-    out:str, # New folder for encoder.safetensors, encoder.json and result.json
+    out:str, # New folder for encoder.safetensors, encoder.json, result.json and files.csv
     arch:str='small', # small, nin3 to nin5, or a name of torchvision's or timm's
     size:int=64, # Side of the square pictures in pixels
     angles:list[float]=(0, 90, 180, 270), # Degrees, counter-clockwise
@@ -129,10 +129,12 @@ def pretrain(
     dls = rotation_dls(photos, OpenSquare(size), angles, bs)
     out, start = output_folder(out), time.time()
     learn = train_rotation(dls, arch, epochs, lr, seed, say)
-    history = rotation_history(learn)
-    result = dict(folder=str(folder), photos=len(dls.train_ds), left_out={str(f): r for f, r in photos.bad.items()}, notes=photos.notes,
+    history, broken = rotation_history(learn), dls.train.broken + dls.valid.broken
+    for f in broken: say(f"'{f}' was lost on the way; it was replaced in training and left out in validation")
+    result = dict(folder=str(folder), photos=len(dls.train_ds), left_out={str(f): r for f, r in photos.bad.items()}, notes=photos.notes, lost=broken,
                   chance=1/dls.c, history=history, seconds=time.time() - start)
     write_json(out/'result.json', result)
+    photos.save_fates(out)
     return save_encoder(learn.model[0], out, size=size, seed=seed, epochs=epochs, rotation_accuracy=history[-1]['rotation_accuracy'])
 
 # %% ../nbs/60_runs.ipynb #2af90a09
@@ -170,7 +172,7 @@ def predict_files(
 def finetune(
     folder:str, # Photos: train/CLASS, test/CLASS, ..., or CLASS alone
     encoder:str, # encoder.safetensors of a pretraining, or its folder; or an arch, such as small, to start from scratch
-    out:str, # New folder for model.pkl and result.json
+    out:str, # New folder for model.pkl, result.json and files.csv
     labels:str='100%', # Labels to use: a number a class, such as 10, or a share, such as 10%
     steps:int=200, # Batches to train on
     lr:float=3e-3, # Peak learning rate
@@ -192,6 +194,7 @@ def finetune(
     result = dict(folder=str(folder), encoder=str(encoder), labels=len(idxs), test_photos=len(hits), test_accuracy=np.mean(hits).item(),
                   left_out={str(f): r for f, r in photos.bad.items()}, notes=photos.notes, seconds=time.time() - start)
     write_json(out/'result.json', result)
+    photos.save_fates(out)
     learn.export(out.resolve()/'model.pkl')
     say(f"{result['test_accuracy']:.1%} of {len(hits)} test photos right, with {len(idxs)} labels; written to {out}")
     return result

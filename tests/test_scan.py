@@ -6,8 +6,10 @@ import pandas as pd
 import pytest
 from PIL import Image
 from selfsup.errors import InputError
+from selfsup.evaluate import evaluate
 from selfsup.opening import PILUpright
 from selfsup.photos import read_photos
+from selfsup.runs import finetune, pretrain
 from selfsup.scan import count_fates, picture_files, scan_images
 
 ODD = Path('~/.fastai/data/odd_images').expanduser()
@@ -104,3 +106,21 @@ def test_every_odd_file_has_its_fate():
     assert scan.refused[scan.fate == 'refused'].str.len().min() > 10
     turned = index.exif_orientation.isin(list('2345678')) & ~index.path.isin(refused)
     assert {str(f.relative_to(ODD)) for f in scan.path[scan.turned]} == set(index.path[turned])
+
+@needs_odd
+@pytest.mark.filterwarnings('ignore')
+def test_odd_files_through_training_and_evaluation(tmp_path):
+    t = pd.read_csv(ODD/'index.csv')[['path']]
+    t['class'] = ['png' if f.endswith('png') else 'other' for f in t.path]
+    t['split'] = [('train', 'train', 'valid', 'test')[i % 4] for i in range(len(t))]
+    t.to_csv(csv := tmp_path/'labels.csv', index=False)
+    said = []
+    pretrain(ODD, tmp_path/'pre', size=32, epochs=1, labels_csv=csv, say=said.append)
+    finetune(ODD, tmp_path/'pre', tmp_path/'fine', steps=2, labels_csv=csv, say=said.append)
+    evaluate(ODD, tmp_path/'pre', tmp_path/'eval', labels_csv=csv, say=said.append)
+    assert any('38 of 398 files cannot be opened' in line for line in said)
+    for out in ('pre', 'fine', 'eval'):
+        fates = pd.read_csv(tmp_path/out/'files.csv')
+        assert len(fates) == 398 and fates.fate.notna().all() and fates.refused.notna().sum() == 38
+    report = (tmp_path/'eval'/'report.html').read_text()
+    assert all(f.name in report for f in scan_images(ODD).query('refused != ""').path)
