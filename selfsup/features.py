@@ -10,6 +10,7 @@ __all__ = ['stage_names', 'stage_outputs', 'pool', 'Features', 'extract_features
 # %% ../nbs/45_features.ipynb #b5b2aed0
 from .errors import InputError
 import tempfile
+from contextlib import nullcontext
 from pathlib import Path
 import numpy as np
 from fastai.vision.all import *
