@@ -70,6 +70,7 @@ def _next(kind, f):
     if kind == NONE and len(f.scratch.seeds) < 2: yield 'One seed is never enough for a verdict; run at least three.'
     elif kind == NONE and max(-low, high) > 5: yield f'Anything from {low:+.0f} to {high:+.0f} points is compatible with these runs; more test photos and more seeds would tell more.'
     elif kind == NONE: yield 'What difference there may be is small; with these photos alone, do not bother.'
+    if kind == NONE and f.long.high < 0: yield 'From scratch was ahead when it trained as long (one run): the time of pretraining is better spent on training longer with the labels.'
     if f.photos < 5000 and kind != HURTS: yield f'Pretraining saw {f.photos:,} photos; more photos without labels are the thing to try.'
     if f.stage and f.stage[0] != f.stage[-1]:
         stage, votes, last = f.stage
