@@ -12,7 +12,7 @@ from .errors import InputError, at_least, output_folder
 import itertools
 import statistics
 import time
-from contextlib import redirect_stderr
+from contextlib import redirect_stderr, redirect_stdout
 from dataclasses import asdict, dataclass
 from io import StringIO
 from fastai.vision.all import *
@@ -233,7 +233,7 @@ def _imagenet(contest, arch):
     "({name: features} or nothing, why nothing)"
     name = arch if create_encoder(arch).meta['family'] == 'torchvision' else 'resnet18'
     try:
-        with redirect_stderr(StringIO()): encoder = create_encoder(name, pretrained=True)  # a bar
+        with redirect_stdout(StringIO()), redirect_stderr(StringIO()): encoder = create_encoder(name, pretrained=True)  # a bar
     except Exception as e: return {}, f'ImageNet weights were not compared, as those of {name} cannot be loaded here ({type(e).__name__}).'
     return {IMAGENET: [contest.features(encoder)]}, ''
 

@@ -9,13 +9,14 @@ __all__ = ['PICTURES', 'FATES', 'picture_files', 'ScanCache', 'scan_images', 'co
 
 # %% ../nbs/09_scan.ipynb #6de5cca5
 from .errors import InputError
-import hashlib, json, os, sqlite3, time, warnings
+import hashlib, json, os, sqlite3, sys, time, warnings
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 import pandas as pd
 import PIL
 from PIL import Image, ImageFile
 from fastcore.basics import chunked
+from fastcore.imports import IN_NOTEBOOK
 from fastcore.xdg import xdg_cache_home
 from fastai.imports import progress_bar
 from fastai.vision.core import image_extensions
@@ -102,7 +103,7 @@ FATES = ['refused', 'turned', 'converted', 'tiny', 'duplicated']
 def scan_images(
     source:str|Path|list, # Folder, or a list of files
     n_workers:int|None=None, # Threads; default one a core, 16 at most
-    progress:bool|None=None, # Show a bar; default from 2,000 files on
+    progress:bool|None=None, # Show a bar; default from 2,000 files on, where somebody can see it
     cache:str|Path|bool=True, # File that keeps what was seen; True: one in the user's cache folder; False: none
     tiny:int=32, # Pixels; a picture with a shorter side is called tiny
 )->pd.DataFrame: # One row a file: `path`, `fate`, `refused` (the reason, or empty), `turned`, `converted`, `tiny`, `same_as`, ...
@@ -110,7 +111,7 @@ def scan_images(
     files = picture_files(source) if isinstance(source, (str, Path)) else [Path(f) for f in source]
     if cache is True: cache = xdg_cache_home()/'selfsup'/'scan.sqlite'
     store, rows, blocks = ScanCache(cache or ':memory:'), [], list(chunked(files, 256))
-    show = len(files) >= 2000 if progress is None else progress
+    show = len(files) >= 2000 and (IN_NOTEBOOK or sys.stdout.isatty()) if progress is None else progress
     with warnings.catch_warnings(), ThreadPoolExecutor(n_workers or min(16, os.cpu_count())) as pool:
         warnings.simplefilter('ignore')  # the table says it
         for block in progress_bar(blocks, leave=False) if show else blocks: rows += _rows(block, store, pool)
