@@ -20,3 +20,6 @@ from selfsup.curve import *
 from selfsup.verdict import *
 from selfsup.compare import *
 from selfsup.evaluate import *
+from selfsup.shortcuts import *
+from selfsup.audit import *
+from selfsup.suitability import *

@@ -1,4 +1,4 @@
-"""`selfsup demo`, `compare`, `pretrain`, `finetune` and `evaluate`, each a door to the function of that name
+"""`selfsup demo`, `compare`, `pretrain`, `finetune`, `evaluate`, `audit` and `suitability`, each a door to the function of that name
 
 Docs: https://selfsup.github.io/selfsup/cli.html.md"""
 
@@ -13,10 +13,12 @@ import sys
 from typing import Annotated
 import typer
 from fastcore.docments import docments
+from .audit import audit
 from .compare import compare, demo
 from .errors import InputError
 from .evaluate import evaluate
 from .runs import finetune, pretrain
+from .suitability import suitability
 
 # %% ../nbs/80_cli.ipynb #a2d8df87
 def _parameter(name, p, help):
@@ -30,7 +32,9 @@ def door(
 ): # A function of the same name for typer
     "Make a command of `f`; what it reports by `say` is printed, what it returns is not"
     doc, sig = docments(f), inspect.signature(f)
-    def command(**kwargs): f(**kwargs, say=print)
+    def command(**kwargs):
+        code = getattr(f(**kwargs, say=print), 'exit_code', 0)
+        if code: raise typer.Exit(code)
     params = [_parameter(n, p, doc[n]) for n, p in sig.parameters.items() if n != 'say']
     command.__signature__ = sig.replace(parameters=params, return_annotation=None)
     command.__name__, command.__doc__ = f.__name__, f.__doc__
@@ -39,7 +43,7 @@ def door(
 # %% ../nbs/80_cli.ipynb #8f048ea9
 app = typer.Typer(add_completion=False, no_args_is_help=True, pretty_exceptions_enable=False, rich_markup_mode=None,
                   help='Self-supervised learning by rotation: does it help on your photos?')
-for f in (demo, compare, pretrain, finetune, evaluate): app.command()(door(f))
+for f in (demo, compare, pretrain, finetune, evaluate, audit, suitability): app.command()(door(f))
 
 # %% ../nbs/80_cli.ipynb #3e3cca83
 def main():
