@@ -40,7 +40,6 @@ class Comparison:
     labels:int # The budget: labels in all
     curve:Curve # The contestants with few labels, at this and other budgets
     controls:list # The two long `Run`s
-    stages:dict # Frozen contestants, each with a `LayerProbe` for every seed; empty without held-out labels
     map:plt.Figure # Features of the test photos before and after pretraining
     pretraining:dict # History, chance, time
     imagenet:str # Why there is no column for ImageNet weights, if there is none
@@ -54,6 +53,9 @@ class Comparison:
         return n.max() > 1.5*n.min()
     @property
     def runs(self)->list: return [r for r in self.curve.runs if r.labels == self.labels] + self.controls
+    @property
+    def stages(self)->dict: # Frozen contestants, each with a `LayerProbe` for every seed; empty without held-out labels
+        return {m: [r.stages for r in self.of(m)] for m in in_order(r for r in self.runs if r.stages)}
     def __repr__(self): return f'{self.verdict()}\n\n{self.table().to_string()}'
     def of(self, method): return [r for r in self.runs if r.method == method]
     def hits(self, method): return np.stack([r.preds == self.truth for r in self.of(method)])
@@ -180,7 +182,7 @@ def report(self:Comparison)->Report:
 @patch
 def save(self:Comparison, out):
     "Write result.json, accuracy.png and report.html into `out`"
-    runs = [{**asdict(r), 'preds': r.preds.tolist(), 'test_accuracy': (r.preds == self.truth).mean().item()} for r in self.curve.runs + self.controls]
+    runs = [{**{k: v for k, v in vars(r).items() if k != 'stages'}, 'preds': r.preds.tolist(), 'test_accuracy': (r.preds == self.truth).mean().item()} for r in self.curve.runs + self.controls]
     write_json(out/'result.json', dict(settings=self.settings, classes=self.photos.classes, test_files=[str(f) for f in self.photos.files('test')], truth=self.truth.tolist(),
         left_out={str(f): why for f, why in self.photos.bad.items()}, notes=self.notes(), pretraining=self.pretraining,
         differences=self.differences().reset_index().to_dict('records'), verdict=asdict(self.verdict()), runs=runs, seconds=self.seconds))
@@ -238,11 +240,6 @@ def _imagenet(contest, arch):
     return {IMAGENET: [contest.features(encoder)]}, ''
 
 # %% ../nbs/70_compare.ipynb #b8b590aa
-def _stages(contest, frozen, subsets):
-    "A `LayerProbe` for every frozen contestant and seed, or nothing where there are too few labels to choose"
-    if not len(hold_out(subsets[0], contest.labels)[1]): return {}
-    return {m: [contest.stages(fs[seed % len(fs)], idxs, seed) for seed, idxs in enumerate(subsets)] for m, fs in frozen.items()}
-
 def _map(contest, frozen, most=500):
     "The last stage's features of test photos, before and after pretraining; of `most` photos drawn at random if there are more"
     n, at = len(contest.files), np.random.default_rng(0).permutation(len(contest.truth))[:most]
@@ -308,7 +305,7 @@ def compare(
     more, why_not = _imagenet(contest, arch) if imagenet else ({}, '')
     curve = label_efficiency(contest, {SCRATCH: [arch], ROTATION: encoders}, frozen | more, budgets, seeds, say)
     controls = list(_long(contest, arch, subsets[0], curve.runs[0].value, long, len(angles)*bs, say))
-    res = Comparison(settings, photos, len(subsets[0]), curve, controls, _stages(contest, frozen, subsets), _map(contest, frozen), pretraining, why_not, time.time() - start)
+    res = Comparison(settings, photos, len(subsets[0]), curve, controls, _map(contest, frozen), pretraining, why_not, time.time() - start)
     if out: res.save(out)
     return res.tell(say, out)
 

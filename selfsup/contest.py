@@ -44,6 +44,7 @@ class Run:
     train_accuracy:float # On the labelled photos
     preds:np.ndarray # Predicted class of each test photo
     seconds:float # Tuning and training; neither predictions nor the features of a frozen encoder
+    stages:LayerProbe|None=None # Of a frozen encoder: a probe for every stage, one of them chosen; without labels to choose with, nothing
 
 # %% ../nbs/65_contest.ipynb #fa4e262c
 def hold_out(
@@ -148,14 +149,14 @@ def probe(self:Contest,
     seed:int=0, # Of the held-out part
 )->Run:
     "Fit a linear classifier to frozen features, and test"
-    start, n, last = time.time(), len(self.files), list(features.x)[-1]
+    start, n, last, lp = time.time(), len(self.files), list(features.x)[-1], None
     _, choose = hold_out(idxs, self.labels, seed)
     if len(choose):
         lp = self.stages(features, idxs, seed)
         stage, probe, how = lp.best, lp.probes[lp.best], f'stage {lp.best} of {last}, best on {len(choose)} held-out labels'
     else: stage, probe, how = last, linear_probe(features.x[last][idxs], self.y[idxs]), 'last stage, fixed, as there are too few labels to choose'
     x = features.x[stage]
-    return Run(method, seed, len(idxs), 'C', probe.C_, how, float(probe.score(x[idxs], self.y[idxs])), probe.predict(x[n:]), time.time() - start)
+    return Run(method, seed, len(idxs), 'C', probe.C_, how, float(probe.score(x[idxs], self.y[idxs])), probe.predict(x[n:]), time.time() - start, lp)
 
 # %% ../nbs/65_contest.ipynb #74b19fad
 def random_encoder(
