@@ -16,8 +16,8 @@ from contextlib import redirect_stderr, redirect_stdout
 from dataclasses import asdict, dataclass
 from io import StringIO
 from fastai.vision.all import *
-from .contest import ALL, COLOURS, IMAGENET, LONG, PROBE, RANDOM, ROTATION, SCRATCH, Contest, hold_out, in_order, random_encoder
-from .curve import Curve, label_efficiency
+from .contest import ALL, COLOURS, IMAGENET, LONG, PROBE, RANDOM, ROTATION, SCRATCH, Contest, in_order, random_encoder
+from .curve import Curve, label_efficiency, label_plan
 from .drawn import UPRIGHT, draw_world
 from .encoder import create_encoder, save_encoder
 from .figures import feature_map
@@ -263,10 +263,10 @@ def _how_long(dls, arch, turned, plain):
     return f"this takes {'about a minute or two' if minutes < 2 else f'some {minutes:.0f} minutes'} on this machine"
 
 # %% ../nbs/70_compare.ipynb #c89e252f
-def _read(folder, labels_csv, labels, seeds):
+def _read(folder, labels_csv, opener, labels, seeds):
     "The photos and the labelled subset of each seed, or an `InputError` before anything is trained"
     parse_budget(labels)
-    photos = read_photos(folder, labels_csv)
+    photos = read_photos(folder, labels_csv).open_all(opener)
     if len(photos.files('test')) < 2: raise InputError(f"'{folder}' has {len(photos.files('test'))} test pictures; put at least two, better hundreds, into test/CLASS.")
     return photos, [label_subset(photos.labels('train'), labels, seed) for seed in range(seeds)]
 
@@ -292,13 +292,13 @@ def compare(
     "Does rotation pretraining help on the photos of a folder? The seven steps, with baselines, seeds and intervals"
     settings, start = {k: v for k, v in locals().items() if k != 'say'}, time.time()
     at_least(1, seeds=seeds, epochs=epochs, steps=steps, bs=bs), check_angles(angles), create_encoder(arch)
-    photos, subsets = _read(folder, labels_csv, labels, seeds)
-    contest = Contest(photos, OpenSquare(size), steps, bs, lrs)
+    photos, subsets = _read(folder, labels_csv, opener := OpenSquare(size), labels, seeds)
+    contest = Contest(photos, opener, steps, bs, lrs)
     out = output_folder(out) if out else None
     say(f"{len(photos.table)} photos in {len(photos.classes)} classes; {len(subsets[0])} labels kept; {len(contest.truth)} test photos")
     dls, budgets = rotation_dls(photos, contest.opener, angles, bs), _budgets(labels, contest)
     times, long = seeds if each_seed else 1, epochs*len(dls.train) + steps
-    say(_how_long(dls, arch, epochs*len(dls.train)*times + long, long + 2*seeds*steps*(2*len(lrs) + 5)))
+    say(_how_long(dls, arch, epochs*len(dls.train)*times + long, long + 2*seeds*sum(t.batches for t in label_plan(contest, budgets).values())))
     encoders, pretraining = _pretrain(dls, arch, epochs, pretrain_lr, times, say)
     if out: save_encoder(encoders[0], out/'encoder', size=size, epochs=epochs, rotation_accuracy=pretraining['history'][0][-1]['rotation_accuracy'])
     frozen = {RANDOM: [contest.features(random_encoder(dls, arch, seed)) for seed in range(seeds)], PROBE: [contest.features(e) for e in encoders]}

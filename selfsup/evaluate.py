@@ -128,7 +128,8 @@ def evaluate(
     "What can be read off the frozen features of an encoder, stage by stage?"
     settings, start = {k: v for k, v in locals().items() if k != 'say'}, time.time()
     body, photos = load_encoder(encoder), read_photos(folder, labels_csv)
-    contest = Contest(photos, OpenSquare(size or body.meta.get('size') or 64))
+    opener = OpenSquare(size or body.meta.get('size') or 64)
+    contest = Contest(photos.open_all(opener), opener)
     idxs = label_subset(contest.labels, labels, seed)
     if len(contest.truth) < 2: raise InputError(f"'{folder}' has {len(contest.truth)} test pictures; put at least two, better hundreds, into test/CLASS.")
     if not len(hold_out(idxs, contest.labels)[1]):

@@ -16,6 +16,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 from PIL import Image, ImageOps
+from fastcore.basics import patch
 from fasttransform import Transform
 from fastai.vision.core import TensorImage
 from .opening import PILUpright
@@ -159,6 +160,23 @@ class OpenSquare(Transform):
         x = TensorImage(np.array(im)).permute(2, 0, 1).contiguous()
         if len(self.kept) < self.most: self.kept[o] = x
         return x
+
+# %% ../nbs/10_photos.ipynb #b1d07a52
+@patch
+def open_all(self:PhotoSet,
+    opener:OpenSquare, # Opens the photos, as many as it has room for, and keeps them
+)->PhotoSet: # Itself, without those that cannot be opened any more
+    "Open every photo now, so that one that breaks later does not end the work"
+    lost = {}
+    for f in self.table.path[:opener.most]:
+        try: opener(f)
+        except InputError as e: lost[f] = str(e)
+    if lost:
+        self.table = self.table[~self.table.path.isin(lost)].reset_index(drop=True)
+        self.scan.loc[self.scan.path.isin(lost), 'refused'] = 'lost after the scan'
+        self.bad.update(lost)
+        self.notes.append(f"{len(lost)} photos could be opened when the folder was scanned, but no longer, and were left out: the first is '{os.path.relpath(next(iter(lost)), self.folder)}'.")
+    return self
 
 # %% ../nbs/10_photos.ipynb #32ea4949
 def label_subset(

@@ -187,8 +187,9 @@ def finetune(
     "Fine-tune an encoder on labelled photos, and test it"
     at_least(1, steps=steps, bs=bs)
     photos, body = read_photos(folder, labels_csv), as_encoder(encoder)
+    photos.open_all(opener := OpenSquare(size or body.meta.get('size') or 64))
     idxs, files = label_subset(photos.labels('train'), labels, seed), photos.files('test')
-    opener, out, start = OpenSquare(size or body.meta.get('size') or 64), output_folder(out), time.time()
+    out, start = output_folder(out), time.time()
     learn = train_labelled(photos, idxs, opener, body, steps, lr, bs, freeze, cut, seed)
     hits = [learn.dls.vocab[i] == l for i, l in zip(predict_files(learn, files).argmax(1), photos.labels('test'))]
     result = dict(folder=str(folder), encoder=str(encoder), labels=len(idxs), test_photos=len(hits), test_accuracy=np.mean(hits).item(),
