@@ -88,7 +88,7 @@ _leak = {'one colour': 'The pipeline leaves a mark when it turns. Crop to a squa
 @dataclass(repr=False)
 class Audit:
     "What `audit_shortcuts` found"
-    rows:list # One dict a probe: pictures, sees, n, accuracy, low, high
+    rows:list # One dict a probe: pictures, sees, n (pictures), and accuracy, low, high (shares)
     chance:float # 1 / number of angles
     views:dict # Kind of picture to one of it at each turn, k×C×S×S
     notes:list # What could not be done
@@ -180,7 +180,7 @@ def audit_shortcuts(
     n_empty:int=300, # Pictures of one colour, and of noise, at most
     seed:int=0, # Of the draw
 )->Audit:
-    "Try to guess the turn without seeing what is in the picture"
+    "Try to guess the turn without seeing what is in the picture; `InputError` under 20 pictures or 16 pixels a side, or if the turns are not in order"
     dl, k, start, rows, views, notes = dls.train, dls.c, time.time(), [], {}, []
     size = len(dl.dataset)//(1 if isinstance(dl, RotationDL) else k)
     at_least(20, pictures=size)

@@ -43,7 +43,7 @@ def see_colour(
 # %% ../nbs/73_shortcuts.ipynb #f84da84d
 def see_patches(
     x:Tensor, # Pictures B×C×S×S
-)->Tensor: # B×128
+)->Tensor: # B×2p², for patches of p = S/8 pixels, at least 2 and at most 8
     "What does not depend on the order of the grey patches: their mean and spread"
     p = max(2, x.shape[-1]//8)
     cut = x.mean(1, True).unfold(2, p, p).unfold(3, p, p)
