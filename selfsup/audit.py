@@ -174,6 +174,7 @@ def _row(x, kind, sees, level):
     half = student_t.ppf((1 + level)/2, len(x) - 1)*error*(1 + 5/4)**.5  # five folds share their training pictures
     return dict(pictures=kind, sees=sees, n=len(x), accuracy=acc, low=acc - half, high=acc + half)
 
+# %% ../nbs/74_audit.ipynb #b27bc74b
 def audit_shortcuts(
     dls:DataLoaders, # From `RotationDataLoaders`, `rotation_dls`, or any whose labels are turns; `dls.train` is tested
     n:int=1000, # Photos at most, drawn at random
@@ -222,6 +223,7 @@ def audit(
     say(f'{res}\n\n{res.seconds:.0f} s' + (f"; written to {out/'report.html'}" if out else ''))
     return res
 
+# %% ../nbs/74_audit.ipynb #f588c1bf
 def _save(res, out, settings, photos):
     bad = {str(f): why for f, why in photos.bad.items()}
     write_json(out/'result.json', dict(settings=settings, reading=res.sentences(), leaks=len(res.leaks), warnings=len(res.warnings), chance=res.chance,

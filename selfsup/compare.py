@@ -57,11 +57,17 @@ class Comparison:
     def stages(self)->dict: # Frozen contestants, each with a `LayerProbe` for every seed; empty without held-out labels
         return {m: [r.stages for r in self.of(m)] for m in in_order(r for r in self.runs if r.stages)}
     def __repr__(self): return f'{self.verdict()}\n\n{self.table().to_string()}'
-    def of(self, method): return [r for r in self.runs if r.method == method]
-    def hits(self, method): return np.stack([r.preds == self.truth for r in self.of(method)])
-    def accuracies(self, method, balanced=False):
-        w = class_weights(self.truth, balanced)
-        return (self.hits(method)*w).sum(1)/w.sum()
+
+# %% ../nbs/70_compare.ipynb #b8a5eadd
+@patch
+def of(self:Comparison, method)->list: return [r for r in self.runs if r.method == method]
+@patch
+def hits(self:Comparison, method)->np.ndarray: return np.stack([r.preds == self.truth for r in self.of(method)])
+@patch
+def accuracies(self:Comparison, method, balanced=False)->np.ndarray:
+    "Test accuracy of `method` in each seed, a share"
+    w = class_weights(self.truth, balanced)
+    return (self.hits(method)*w).sum(1)/w.sum()
 
 # %% ../nbs/70_compare.ipynb #33237b29
 @patch

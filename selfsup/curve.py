@@ -53,6 +53,7 @@ def table(self:Curve)->pd.DataFrame: # One row a contestant, one column a number
     t = pd.DataFrame({m: {n: cell(a) for n, a in self.accuracies(m).items()} for m in self.methods}).T
     return t.rename_axis('contestant').rename_axis('labels', axis=1)
 
+# %% ../nbs/68_curve.ipynb #f2381db4
 @patch
 def plot(self:Curve)->plt.Figure:
     "The curves, labels on a logarithmic axis, with 95 % t-intervals over seeds; set apart a little so that their bars can be told"
@@ -86,6 +87,7 @@ def labels_needed(self:Curve,
         if a1 >= accuracy: return n0*(n1/n0)**((accuracy - a0)/(a1 - a0))
     return np.inf
 
+# %% ../nbs/68_curve.ipynb #68ca0591
 @patch
 def saving(self:Curve,
     labels:int, # A number of labels that was run

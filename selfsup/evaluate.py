@@ -72,6 +72,7 @@ def answer(self:Evaluation)->str:
     return (f'Held-out labels chose stage {stages.index(self.best) + 1} of {len(stages)}: {100*row(THIS).balanced:.1f} % balanced test accuracy with one draw of {len(self.idxs):,} labels, '
             f"{d:+.1f} points (95 % interval over test photos {low:+.1f} to {high:+.1f}) against the better of the two others ('{m}').")
 
+# %% ../nbs/72_evaluate.ipynb #1fa226cd
 @patch
 def figures(self:Evaluation)->dict: # Heading to a function that draws the figure
     "The figures of the report; photos in them are test photos"
@@ -87,6 +88,7 @@ def figures(self:Evaluation)->dict: # Heading to a function that draws the figur
             'Filters of the first convolution': lambda: first_filters(self.encoder),
             'Where the stages are active': lambda: attention_maps(self.encoder, pictures)}
 
+# %% ../nbs/72_evaluate.ipynb #152bed5c
 @patch
 def report(self:Evaluation)->Report:
     "The sections of the report"

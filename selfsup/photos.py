@@ -38,19 +38,26 @@ class PhotoSet:
     def classes(self)->list: return sorted(l for l in self.table.label.unique() if l)
     def files(self, *splits)->list: return list(self.table.path[self.table.split.isin(splits)])
     def labels(self, *splits)->list: return list(self.table.label[self.table.split.isin(splits)])
-    def counts(self)->pd.DataFrame:
-        "Photos by class and split"
-        t = self.table.assign(label=self.table.label.replace('', '(no label)'))
-        return pd.crosstab(t.label, t.split)[[s for s in SPLITS if s in set(t.split)]]
-    def leaks(self)->pd.DataFrame: # Columns `path`, `split`, `same_as`; the test first
-        "Photos to test or validate on that have the pixels of one to train on"
-        t = self.table.merge(self.scan[['path', 'pixels']], on='path')
-        train = t[t.split.isin(['train', 'unlabelled'])].drop_duplicates('pixels').set_index('pixels').path
-        leaks = t[t.split.isin(['test', 'valid']) & t.pixels.isin(train.index)]
-        return leaks.assign(same_as=leaks.pixels.map(train)).sort_values('split', kind='stable')[['path', 'split', 'same_as']]
-    def save_fates(self, out):
-        "Write what became of each file to files.csv in the folder `out`"
-        self.scan.drop(columns='pixels').to_csv(Path(out)/'files.csv', index=False, errors='backslashreplace')
+
+# %% ../nbs/10_photos.ipynb #45f3e5a6
+@patch
+def counts(self:PhotoSet)->pd.DataFrame:
+    "Photos by class and split"
+    t = self.table.assign(label=self.table.label.replace('', '(no label)'))
+    return pd.crosstab(t.label, t.split)[[s for s in SPLITS if s in set(t.split)]]
+
+@patch
+def leaks(self:PhotoSet)->pd.DataFrame: # Columns `path`, `split`, `same_as`; the test first
+    "Photos to test or validate on that have the pixels of one to train on"
+    t = self.table.merge(self.scan[['path', 'pixels']], on='path')
+    train = t[t.split.isin(['train', 'unlabelled'])].drop_duplicates('pixels').set_index('pixels').path
+    leaks = t[t.split.isin(['test', 'valid']) & t.pixels.isin(train.index)]
+    return leaks.assign(same_as=leaks.pixels.map(train)).sort_values('split', kind='stable')[['path', 'split', 'same_as']]
+
+@patch
+def save_fates(self:PhotoSet, out):
+    "Write what became of each file to files.csv in the folder `out`"
+    self.scan.drop(columns='pixels').to_csv(Path(out)/'files.csv', index=False, errors='backslashreplace')
 
 # %% ../nbs/10_photos.ipynb #031f2a57
 def _rows(folder, split, loose):

@@ -196,6 +196,7 @@ def suitability(
     say(f'{res}\n\n{res.seconds:.0f} s' + (f"; written to {out/'report.html'}" if out else ''))
     return res
 
+# %% ../nbs/76_suitability.ipynb #8ee27797
 def _save(res, out, settings, photos):
     bad = {str(f): why for f, why in photos.bad.items()}
     write_json(out/'result.json', dict(settings=settings, verdict=res.verdict, reading=res.sentences(), chance=res.chance, left_out=bad,
