@@ -21,7 +21,7 @@ from scipy.stats import t as student_t
 from .photos import OpenSquare, read_photos
 from .report import Report
 from .rotation import RotationDL
-from .runs import rotation_dls, write_json
+from .runs import end_report, rotation_dls, write_result
 from .shortcuts import PROBES, read_turn
 from .watch import by_picture
 
@@ -183,8 +183,7 @@ def audit_shortcuts(
 )->Audit:
     "Try to guess the turn without seeing what is in the picture; `InputError` under 20 pictures or 16 pixels a side, or if the turns are not in order"
     dl, k, start, rows, views, notes = dls.train, dls.c, time.time(), [], {}, []
-    size = len(dl.dataset)//(1 if isinstance(dl, RotationDL) else k)
-    at_least(20, pictures=size)
+    at_least(20, pictures=(size := len(dl.dataset)//(1 if isinstance(dl, RotationDL) else k)))
     some, level = np.random.default_rng(seed).permutation(size)[:n].tolist(), 1 - .05/(len(PROBES) + len(EMPTY))
     for kind, make in {PHOTOS: None, **EMPTY}.items():
         try:
@@ -197,15 +196,14 @@ def audit_shortcuts(
         if make and opener.opened < len(xs[0]):
             notes.append(f'Not tried: {kind}. The loader does not open a file for each picture with Pillow.')
             continue
-        views[kind] = view
-        if make: rows.append(_row(np.concatenate(xs, 2), kind, 'all', level))
-        else: rows += [_row(x, kind, sees, level) for sees, x in zip(PROBES, xs)]
+        looks, views[kind] = {'all': np.concatenate(xs, 2)} if make else dict(zip(PROBES, xs)), view
+        rows += [_row(x, kind, sees, level) for sees, x in looks.items()]
     return Audit(rows, 1/k, views, notes, time.time() - start)
 
 # %% ../nbs/74_audit.ipynb #a3fd36ae
 def audit(
     folder:str, # Photos: train/, valid/, unlabelled/ or any folder of pictures; what lies in test/ is not touched
-    out:str|None=None, # New folder for result.json and report.html; nothing is written without it
+    out:str|None=None, # New folder for result.json, files.csv and report.html; nothing is written without it
     size:int=64, # Side of the square pictures in pixels
     angles:list[float]=(0, 90, 180, 270), # Degrees, counter-clockwise
     n:int=1000, # Photos at most, drawn at random
@@ -225,9 +223,5 @@ def audit(
 
 # %% ../nbs/74_audit.ipynb #f588c1bf
 def _save(res, out, settings, photos):
-    bad = {str(f): why for f, why in photos.bad.items()}
-    write_json(out/'result.json', dict(settings=settings, reading=res.sentences(), leaks=len(res.leaks), warnings=len(res.warnings), chance=res.chance,
-                                       probes=res.rows, left_out=bad, notes=photos.notes, seconds=res.seconds))
-    r = res.report()
-    if bad: r.add('Files left out', [f'{f}: {why}' for f, why in bad.items()])
-    r.add('Settings', [*photos.notes, *[f'{k}: {v}' for k, v in settings.items()]]).save(out/'report.html')
+    write_result(out, photos, settings=settings, reading=res.sentences(), leaks=len(res.leaks), warnings=len(res.warnings), chance=res.chance, probes=res.rows, seconds=res.seconds)
+    end_report(res.report().add('The photos', photos.notes or 'Nothing to note.'), photos, settings).save(out/'report.html')

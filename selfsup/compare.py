@@ -15,6 +15,7 @@ import time
 from contextlib import redirect_stderr, redirect_stdout
 from dataclasses import asdict, dataclass
 from io import StringIO
+from types import SimpleNamespace
 from fastai.vision.all import *
 from .contest import ALL, COLOURS, IMAGENET, LONG, PROBE, RANDOM, ROTATION, SCRATCH, Contest, in_order, random_encoder
 from .curve import Curve, label_efficiency, label_plan
@@ -22,13 +23,13 @@ from .drawn import UPRIGHT, draw_world
 from .encoder import create_encoder, save_encoder
 from .figures import feature_map
 from .interval import class_weights, paired_interval
-from .photos import OpenSquare, PhotoSet, label_subset, parse_budget, read_photos
+from .photos import PhotoSet, label_subset, parse_budget
 from .probes import plot_stages
 from .report import Report, figure_png
 from .scan import count_fates
 from .rotation import check_angles
 from .learner import rotation_learner
-from .runs import rotation_dls, rotation_history, train_rotation, write_json
+from .runs import end_report, open_photos, rotation_dls, rotation_history, train_rotation, write_result
 from .verdict import Difference, Facts, Verdict, verdict
 
 # %% ../nbs/70_compare.ipynb #e6e16e4e
@@ -56,9 +57,10 @@ class Comparison:
     @property
     def stages(self)->dict: # Frozen contestants, each with a `LayerProbe` for every seed; empty without held-out labels
         return {m: [r.stages for r in self.of(m)] for m in in_order(r for r in self.runs if r.stages)}
-    def __repr__(self): return f'{self.verdict()}\n\n{self.table().to_string()}'
 
 # %% ../nbs/70_compare.ipynb #b8a5eadd
+@patch
+def __repr__(self:Comparison): return f'{self.verdict()}\n\n{self.table().to_string()}'
 @patch
 def of(self:Comparison, method)->list: return [r for r in self.runs if r.method == method]
 @patch
@@ -181,19 +183,17 @@ def report(self:Comparison)->Report:
     r.add('How it was measured', self.notes())
     r.add('The photos', f'Folder: {self.settings["folder"]}', self.photos.counts())
     r.add('What became of the files', count_fates(self.photos.scan))
-    if self.photos.bad: r.add('Files left out', [f'{f}: {why}' for f, why in self.photos.bad.items()])
-    return r.add('Settings', [f'{k}: {v}' for k, v in self.settings.items()])
+    return end_report(r, self.photos, self.settings)
 
 # %% ../nbs/70_compare.ipynb #bdefbb51
 @patch
 def save(self:Comparison, out):
     "Write result.json, accuracy.png and report.html into `out`"
     runs = [{**{k: v for k, v in vars(r).items() if k != 'stages'}, 'preds': r.preds.tolist(), 'test_accuracy': (r.preds == self.truth).mean().item()} for r in self.curve.runs + self.controls]
-    write_json(out/'result.json', dict(settings=self.settings, classes=self.photos.classes, test_files=[str(f) for f in self.photos.files('test')], truth=self.truth.tolist(),
-        left_out={str(f): why for f, why in self.photos.bad.items()}, notes=self.notes(), pretraining=self.pretraining,
-        differences=self.differences().reset_index().to_dict('records'), verdict=asdict(self.verdict()), runs=runs, seconds=self.seconds))
+    write_result(out, self.photos, settings=self.settings, classes=self.photos.classes, test_files=[str(f) for f in self.photos.files('test')], truth=self.truth.tolist(),
+        notes=self.notes(), pretraining=self.pretraining,
+        differences=self.differences().reset_index().to_dict('records'), verdict=asdict(self.verdict()), runs=runs, seconds=self.seconds)
     (out/'accuracy.png').write_bytes(figure_png(self.plot()))
-    self.photos.save_fates(out)
     self.report().save(out/'report.html')
 
 # %% ../nbs/70_compare.ipynb #b1645d47
@@ -269,12 +269,30 @@ def _how_long(dls, arch, turned, plain):
     return f"this takes {'about a minute or two' if minutes < 2 else f'some {minutes:.0f} minutes'} on this machine"
 
 # %% ../nbs/70_compare.ipynb #c89e252f
-def _read(folder, labels_csv, opener, labels, seeds):
-    "The photos and the labelled subset of each seed, or an `InputError` before anything is trained"
+def _read(folder, labels_csv, size, labels, seeds, **terms):
+    "The contest and the labelled subset of each seed, or an `InputError` before anything is trained"
     parse_budget(labels)
-    photos = read_photos(folder, labels_csv).open_all(opener)
+    photos, opener = open_photos(folder, labels_csv, size)
     if len(photos.files('test')) < 2: raise InputError(f"'{folder}' has {len(photos.files('test'))} test pictures; put at least two, better hundreds, into test/CLASS.")
-    return photos, [label_subset(photos.labels('train'), labels, seed) for seed in range(seeds)]
+    return Contest(photos, opener, **terms), [label_subset(photos.labels('train'), labels, seed) for seed in range(seeds)]
+
+def _compete(contest, subsets, settings, start, out, say):
+    "Pretrain, run every contestant, and write what came out"
+    s, photos = SimpleNamespace(**settings), contest.photos
+    say(f"{len(photos.table)} photos in {len(photos.classes)} classes; {len(subsets[0])} labels kept; {len(contest.truth)} test photos")
+    dls, budgets = rotation_dls(photos, contest.opener, s.angles, s.bs), _budgets(s.labels, contest)
+    times, turned = s.seeds if s.each_seed else 1, s.epochs*len(dls.train)
+    plain = 2*s.seeds*sum(t.batches for t in label_plan(contest, budgets).values())
+    say(_how_long(dls, s.arch, turned*times + turned + s.steps, turned + s.steps + plain))
+    encoders, pretraining = _pretrain(dls, s.arch, s.epochs, s.pretrain_lr, times, say)
+    if out: save_encoder(encoders[0], out/'encoder', size=s.size, epochs=s.epochs, rotation_accuracy=pretraining['history'][0][-1]['rotation_accuracy'])
+    frozen = {RANDOM: [contest.features(random_encoder(dls, s.arch, seed)) for seed in range(s.seeds)], PROBE: [contest.features(e) for e in encoders]}
+    more, why_not = _imagenet(contest, s.arch) if s.imagenet else ({}, '')
+    curve = label_efficiency(contest, {SCRATCH: [s.arch], ROTATION: encoders}, frozen | more, budgets, s.seeds, say)
+    controls = list(_long(contest, s.arch, subsets[0], curve.runs[0].value, turned + s.steps, len(s.angles)*s.bs, say))
+    res = Comparison(settings, photos, len(subsets[0]), curve, controls, _map(contest, frozen), pretraining, why_not, time.time() - start)
+    if out: res.save(out)
+    return res
 
 # %% ../nbs/70_compare.ipynb #b79f9e84
 def compare(
@@ -298,22 +316,9 @@ def compare(
     "Does rotation pretraining help on the photos of a folder? The seven steps, with baselines, seeds and intervals"
     settings, start = {k: v for k, v in locals().items() if k != 'say'}, time.time()
     at_least(1, seeds=seeds, epochs=epochs, steps=steps, bs=bs), check_angles(angles), create_encoder(arch)
-    photos, subsets = _read(folder, labels_csv, opener := OpenSquare(size), labels, seeds)
-    contest = Contest(photos, opener, steps, bs, lrs)
+    contest, subsets = _read(folder, labels_csv, size, labels, seeds, steps=steps, bs=bs, lrs=lrs)
     out = output_folder(out) if out else None
-    say(f"{len(photos.table)} photos in {len(photos.classes)} classes; {len(subsets[0])} labels kept; {len(contest.truth)} test photos")
-    dls, budgets = rotation_dls(photos, contest.opener, angles, bs), _budgets(labels, contest)
-    times, long = seeds if each_seed else 1, epochs*len(dls.train) + steps
-    say(_how_long(dls, arch, epochs*len(dls.train)*times + long, long + 2*seeds*sum(t.batches for t in label_plan(contest, budgets).values())))
-    encoders, pretraining = _pretrain(dls, arch, epochs, pretrain_lr, times, say)
-    if out: save_encoder(encoders[0], out/'encoder', size=size, epochs=epochs, rotation_accuracy=pretraining['history'][0][-1]['rotation_accuracy'])
-    frozen = {RANDOM: [contest.features(random_encoder(dls, arch, seed)) for seed in range(seeds)], PROBE: [contest.features(e) for e in encoders]}
-    more, why_not = _imagenet(contest, arch) if imagenet else ({}, '')
-    curve = label_efficiency(contest, {SCRATCH: [arch], ROTATION: encoders}, frozen | more, budgets, seeds, say)
-    controls = list(_long(contest, arch, subsets[0], curve.runs[0].value, long, len(angles)*bs, say))
-    res = Comparison(settings, photos, len(subsets[0]), curve, controls, _map(contest, frozen), pretraining, why_not, time.time() - start)
-    if out: res.save(out)
-    return res.tell(say, out)
+    return _compete(contest, subsets, settings, start, out, say).tell(say, out)
 
 # %% ../nbs/70_compare.ipynb #42b8e269
 @patch

@@ -90,6 +90,7 @@ def train(self:Contest,
     "A classifier trained on the photos at `idxs`"
     return train_labelled(self.photos, idxs, self.opener, encoder, steps or self.steps, lr, bs or self.bs, seed=seed)
 
+# %% ../nbs/65_contest.ipynb #0ee61cd1
 @patch
 def choose_lr(self:Contest,
     encoder, idxs:np.ndarray, # As for `finetune`

@@ -46,6 +46,7 @@ class Encoder(nn.Sequential):
         "Parameters of each stage, for learning rates by depth"
         return [list(s.parameters()) for s in self]
 
+# %% ../nbs/30_encoder.ipynb #9ab32657
 def _check_cut(n, most):
     if not (isinstance(n, int) and 1 <= n <= most): raise InputError(f'cut is {n!r}, but the encoder has {most} stages; give a number from 1 to {most}.')
     return n

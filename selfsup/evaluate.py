@@ -17,11 +17,11 @@ from .encoder import load_encoder, save_encoder
 from .features import Features, stage_names
 from .interval import paired_interval
 from .figures import attention_maps, feature_map, first_filters, retrieval
-from .photos import OpenSquare, PhotoSet, label_subset, read_photos
+from .photos import OpenSquare, label_subset
 from .probes import LayerProbe, knn_predict, plot_stages
 from .report import Report
 from .scan import count_fates
-from .runs import rotation_dls, write_json
+from .runs import end_report, open_photos, rotation_dls, write_result
 
 # %% ../nbs/72_evaluate.ipynb #e8d30db7
 THIS, RANDOM_ENCODER, PIXELS = 'this encoder', 'random encoder', 'pixels'
@@ -99,22 +99,26 @@ def report(self:Evaluation)->Report:
     r.add('How it was measured', [f'{len(self.idxs):,} labels; a fifth of each class was held out to choose C and the stage. The test has {len(self.contest.truth):,} photos, and no choice made here saw it; whether the encoder was pretrained on them, its maker must know.',
                                   'From and to: 95 % interval (Wilson) of the test accuracy over test photos. kNN: 20 neighbours, weighted with T = 0.07.', *self.contest.photos.notes])
     r.add('What became of the files', count_fates(self.contest.photos.scan))
-    if self.contest.photos.bad: r.add('Files left out', [f'{f}: {why}' for f, why in self.contest.photos.bad.items()])
-    return r.add('Settings', [f'{k}: {v}' for k, v in self.settings.items()])
+    return end_report(r, self.contest.photos, self.settings)
 
 # %% ../nbs/72_evaluate.ipynb #acf7c4dd
 def _save(res, out):
     encoder, k = res.encoder, stage_names(res.encoder).index(res.best) + 1
     save_encoder(encoder.cut(k), out/'encoder')
-    write_json(out/'result.json', dict(settings=res.settings, answer=res.answer(), best=res.best, labels=len(res.idxs), classes=res.contest.photos.classes,
-        table=res.table().reset_index().to_dict('records'), left_out={str(f): why for f, why in res.contest.photos.bad.items()}, notes=res.contest.photos.notes, seconds=res.seconds))
-    res.contest.photos.save_fates(out)
+    write_result(out, res.contest.photos, settings=res.settings, answer=res.answer(), best=res.best, labels=len(res.idxs), classes=res.contest.photos.classes,
+        table=res.table().reset_index().to_dict('records'), seconds=res.seconds)
     res.report().save(out/'report.html')
 
 def _probes(contest, features, idxs, seed):
     n, y = len(contest.files), contest.y[idxs]
     knn = {(m, s): knn_predict(f[idxs], y, f[n:]) for m, fs in features.items() for s, f in fs.x.items()}
     return {m: contest.stages(fs, idxs, seed) for m, fs in features.items()}, knn
+
+def _check(contest, idxs, labels):
+    "`InputError` if the test has fewer than two photos, or there are too few labels to choose a stage"
+    if len(contest.truth) < 2: raise InputError(f"'{contest.photos.folder}' has {len(contest.truth)} test pictures; put at least two, better hundreds, into test/CLASS.")
+    if not len(hold_out(idxs, contest.labels)[1]):
+        raise InputError(f"With labels {labels}, fewer than two classes have five labels, of which one chooses the stage; give more labels, or add labelled pictures.")
 
 # %% ../nbs/72_evaluate.ipynb #06da3772
 def evaluate(
@@ -129,18 +133,14 @@ def evaluate(
 )->Evaluation:
     "What can be read off the frozen features of an encoder, stage by stage?"
     settings, start = {k: v for k, v in locals().items() if k != 'say'}, time.time()
-    body, photos = load_encoder(encoder), read_photos(folder, labels_csv)
-    opener = OpenSquare(size or body.meta.get('size') or 64)
-    contest = Contest(photos.open_all(opener), opener)
+    body = load_encoder(encoder)
+    contest = Contest(*open_photos(folder, labels_csv, size or body.meta.get('size') or 64))
     idxs = label_subset(contest.labels, labels, seed)
-    if len(contest.truth) < 2: raise InputError(f"'{folder}' has {len(contest.truth)} test pictures; put at least two, better hundreds, into test/CLASS.")
-    if not len(hold_out(idxs, contest.labels)[1]):
-        raise InputError(f"With labels {labels}, fewer than two classes have five labels, of which one chooses the stage; give more labels, or add labelled pictures.")
+    _check(contest, idxs, labels)
     out = output_folder(out) if out else None
-    blank = random_encoder(rotation_dls(photos, contest.opener), body.meta['arch'], seed).cut(body.n_stages)
+    blank = random_encoder(rotation_dls(contest.photos, contest.opener), body.meta['arch'], seed).cut(body.n_stages)
     features = {THIS: contest.features(body), RANDOM_ENCODER: contest.features(blank), PIXELS: pixel_features(contest)}
-    res = Evaluation(settings, contest, idxs, body, features, *_probes(contest, features, idxs, seed))
-    res.seconds = time.time() - start
+    res = Evaluation(settings, contest, idxs, body, features, *_probes(contest, features, idxs, seed), time.time() - start)
     if out: _save(res, out)
     say(f'{res}\n\n{res.seconds:.0f} s' + (f"; written to {out/'report.html'}" if out else ''))
     return res

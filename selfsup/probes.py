@@ -58,6 +58,7 @@ def linear_probe(
     probe.C_, probe.held_out_ = C, scores[C]
     return probe
 
+# %% ../nbs/46_probes.ipynb #53c8359f
 def _score(probe, x, y):
     "Accuracy, then mean log likelihood as the tie-breaker"
     p, classes = probe.predict_proba(x), list(probe.classes_)
@@ -84,6 +85,7 @@ def knn_predict(
         res.append(torch.zeros(len(q), int(y.max()) + 1).scatter_add_(1, y[at], votes).argmax(1))
     return torch.cat(res).numpy()
 
+# %% ../nbs/46_probes.ipynb #a50c3ebb
 def _check_labels(y, n):
     y = np.asarray(y)
     if len(y) != n: raise InputError(f'y has {len(y)} labels, but x has {n} rows; give one for each row.')

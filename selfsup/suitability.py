@@ -19,7 +19,7 @@ from .features import file_features
 from .photos import OpenSquare, PhotoSet, read_photos
 from .report import Report
 from .rotation import check_angles, circle_mask, rotate
-from .runs import rotation_dls, train_rotation, write_json
+from .runs import end_report, rotation_dls, train_rotation, write_result
 from .watch import by_picture
 
 # %% ../nbs/76_suitability.ipynb #d4fcf4ac
@@ -60,7 +60,7 @@ def _part(photos, n, n_ask, seed):
     at_least(60, photos=len(t))
     ask = min(n_ask, len(t)//3)
     t = t[:n + ask]
-    return PhotoSet(photos.folder, t.assign(split=['valid']*ask + ['unlabelled']*(len(t) - ask)), photos.bad, photos.notes)
+    return PhotoSet(photos.folder, t.assign(split=['valid']*ask + ['unlabelled']*(len(t) - ask)), photos.bad, photos.notes, photos.scan)
 
 def _run(photos, opener, angles, epochs, seed, *tfms):
     "Train for a short time; the learner, and probabilities N×k×k of the photos asked about"
@@ -172,7 +172,7 @@ def report(self:Suitability)->Report:
 # %% ../nbs/76_suitability.ipynb #f8393827
 def suitability(
     folder:str, # Photos: train/, valid/, unlabelled/ or any folder of pictures; what lies in test/ is not touched
-    out:str|None=None, # New folder for result.json and report.html; nothing is written without it
+    out:str|None=None, # New folder for result.json, files.csv and report.html; nothing is written without it
     size:int=32, # Side of the square pictures in pixels
     angles:list[float]=(0, 90, 180, 270), # Degrees, counter-clockwise
     n:int=500, # Photos to train on, at most
@@ -190,17 +190,13 @@ def suitability(
     learn, probs = _run(photos, opener, angles, epochs, seed)
     _, shuffled = _run(photos, opener, angles, epochs, seed, ShufflePatches())
     files, x = list(asked.path), torch.stack([opener(f).as_subclass(Tensor) for f in asked.path])
-    res = Suitability(files, _groups(asked, learn.model[0], opener, seed), probs, shuffled, self_similarity(x, angles).numpy(), opener)
-    res.seconds = time.time() - start
+    res = Suitability(files, _groups(asked, learn.model[0], opener, seed), probs, shuffled, self_similarity(x, angles).numpy(), opener, time.time() - start)
     if out: _save(res, out, settings, photos)
     say(f'{res}\n\n{res.seconds:.0f} s' + (f"; written to {out/'report.html'}" if out else ''))
     return res
 
 # %% ../nbs/76_suitability.ipynb #8ee27797
 def _save(res, out, settings, photos):
-    bad = {str(f): why for f, why in photos.bad.items()}
-    write_json(out/'result.json', dict(settings=settings, verdict=res.verdict, reading=res.sentences(), chance=res.chance, left_out=bad,
-                                       table=res.table().reset_index(names='group').to_dict('records'), notes=photos.notes, seconds=res.seconds))
-    r = res.report()
-    if bad: r.add('Files left out', [f'{f}: {why}' for f, why in bad.items()])
-    r.add('Settings', [*photos.notes, *[f'{k}: {v}' for k, v in settings.items()]]).save(out/'report.html')
+    write_result(out, photos, settings=settings, verdict=res.verdict, reading=res.sentences(), chance=res.chance,
+                 table=res.table().reset_index(names='group').to_dict('records'), seconds=res.seconds)
+    end_report(res.report().add('The photos', photos.notes or 'Nothing to note.'), photos, settings).save(out/'report.html')

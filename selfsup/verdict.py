@@ -47,6 +47,7 @@ class Facts:
     stage:tuple=() # (stage that held-out labels chose most often, in how many seeds, last stage)
     imagenet:str='' # Sentence on ImageNet weights
 
+# %% ../nbs/69_verdict.ipynb #87acf246
 def _points(d): return f'{d.points:+.1f} points (95 % interval {d.low:+.1f} to {d.high:+.1f})'
 def _headline(kind, f):
     text = {HELPS: 'Rotation pretraining helps on these photos', NONE: 'No difference was seen between rotation pretraining and training from scratch',
