@@ -2,7 +2,7 @@
 
     python benchmarks/false_alarms.py [RUNS] [PHOTOS]
 
-An alarm of any of the eight probes counts. The intervals are made so that at most 5 % of clean runs raise one.
+An alarm of any of the nine probes counts. The intervals are made so that at most 5 % of clean runs raise one.
 """
 import sys
 import tempfile

@@ -1,4 +1,4 @@
-"""Can the turn be guessed without seeing what is in the picture? Eight small probes, and a plain reading
+"""Can the turn be guessed without seeing what is in the picture? Nine small probes, and a plain reading
 
 Docs: https://selfsup.github.io/selfsup/audit.html.md"""
 
@@ -33,12 +33,12 @@ def _wide(w, h, rng): return _constant(max(w, h), max(w, h)*3//int(rng.integers(
 PHOTOS, EMPTY = 'photos', {'one colour': _constant, 'one colour, wide': _wide, 'noise': _noise}
 
 class _Opener:
-    "Stands in for `PIL.Image.open`: a file of the same name always gives the same picture"
+    "Stands in for `PIL.Image.open`: a file of the same name in a folder of the same name always gives the same picture"
     def __init__(self, make): self.make, self.opened, self.open = make, 0, Image.open
     def __call__(self, fp, *args, **kwargs):
         self.opened += 1
         with self.open(fp, *args, **kwargs) as im: w, h = im.size
-        return self.make(w, h, np.random.default_rng(crc32(str(fp).encode())))
+        return self.make(w, h, np.random.default_rng(crc32('/'.join(Path(str(fp)).parts[-2:]).encode())))
 
 # %% ../nbs/74_audit.ipynb #61aa0e5d
 @contextmanager
@@ -79,7 +79,9 @@ _what = {'border': ('the border alone', 'Look for stamps, frames and black corne
          'colour': ('mean and spread of the colours', 'A turn cannot change these: look for pixels that get lost, added or smoothed.'),
          'shuffled patches': ('patches without their places', 'Shading and texture can be honest; look for a pattern or a mark.'),
          'fine detail': ('the finest detail', 'JPEG blocks and resampling leave such traces, and so do things with upright edges; '
-                         'try the photos shrunk by half: what is honest stays.')}
+                         'try the photos shrunk by half: what is honest stays.'),
+         'signs of detail': ('the signs of the finest detail', 'A mark in a fixed place leaves such a trace, and JPEG with colour at half '
+                             'the resolution; try the photos shrunk by half: the trace of JPEG goes.')}
 _leak = {'one colour': 'The pipeline leaves a mark when it turns. Crop to a square first and turn last; do not pad.',
          'one colour, wide': 'Pictures that are not square leak. Crop to a square first and turn last; do not pad.',
          'noise': 'The turn changes the pixels. Turn by multiples of 90 degrees, after the last resize.'}
@@ -89,11 +91,13 @@ _leak = {'one colour': 'The pipeline leaves a mark when it turns. Crop to a squa
 class Audit:
     "What `audit_shortcuts` found"
     rows:list # One dict a probe: pictures, sees, n (pictures), and accuracy, low, high (shares)
-    chance:float # 1 / number of angles
+    angles:list # Degrees, counter-clockwise
     views:dict # Kind of picture to one of it at each turn, k×C×S×S
     notes:list # What could not be done
     seconds:float=0. # Of the whole
 
+    @property
+    def chance(self): return 1/len(self.angles)
     def above(self, *kinds)->list: # Rows
         "The probes of `kinds` of pictures that are above chance"
         return [r for r in self.rows if r['pictures'] in kinds and r['low'] > self.chance + 1e-6]
@@ -149,8 +153,9 @@ def plot(self:Audit)->Figure:
 @patch
 def plot_views(self:Audit)->Figure:
     "One picture of each kind, at each turn"
-    k = len(next(iter(self.views.values())))
+    k = len(self.angles)
     fig, axs = plt.subplots(len(self.views), k, figsize=(1.1*k + 1.2, 1.15*len(self.views)), layout='constrained', squeeze=False)
+    for ax, a in zip(axs[0], self.angles): ax.set_title(f'{a:g}°', fontsize=9)
     for row, (kind, x) in zip(axs, self.views.items()):
         low, high = min(0, x.min()), max(1, x.max())  # normalised pictures go beyond 0 to 1
         for ax, im in zip(row, x):
@@ -198,7 +203,7 @@ def audit_shortcuts(
             continue
         looks, views[kind] = {'all': np.concatenate(xs, 2)} if make else dict(zip(PROBES, xs)), view
         rows += [_row(x, kind, sees, level) for sees, x in looks.items()]
-    return Audit(rows, 1/k, views, notes, time.time() - start)
+    return Audit(rows, list(dls.vocab), views, notes, time.time() - start)
 
 # %% ../nbs/74_audit.ipynb #a3fd36ae
 def audit(

@@ -97,24 +97,27 @@ class Features:
     def __len__(self): return self.n
     def __repr__(self):
         return f'Features of {self.n} pictures: ' + ', '.join(f'stage {s}: {a.shape[1]}' for s, a in self.x.items())
-    def add(self,
-        stages:list, # The same each time
-        maps:list, # What each stage gives for the next n pictures, n×C×H×W, n×T×C or n×C
-        y:torch.Tensor|None=None, # Their labels; the first ones decide type and shape
-    ):
-        "Put in the next pictures"
-        for s, m in zip(stages, maps):
-            v = pool(m).float().cpu().numpy()
-            if s not in self.x: self.x[s] = self._array(f'{len(self.x)}.npy', (self.n, v.shape[1]), np.float32)
-            self.x[s][self.at:self.at + len(v)] = v
-        if y is not None:
-            y = y.cpu().numpy()
-            if self.y is None: self.y = np.empty((self.n, *y.shape[1:]), y.dtype)
-            self.y[self.at:self.at + len(y)] = y
-        self.at += len(v)
     def _array(self, name, shape, dtype):
         if self.folder is None: return np.empty(shape, dtype)
         return np.lib.format.open_memmap(Path(self.folder.name)/name, 'w+', dtype, shape)
+
+# %% ../nbs/45_features.ipynb #5d1a7c12
+@patch
+def add(self:Features,
+    stages:list, # The same each time
+    maps:list, # What each stage gives for the next n pictures, n×C×H×W, n×T×C or n×C
+    y:torch.Tensor|None=None, # Their labels; the first ones decide type and shape
+):
+    "Put in the next pictures"
+    for s, m in zip(stages, maps):
+        v = pool(m).float().cpu().numpy()
+        if s not in self.x: self.x[s] = self._array(f'{len(self.x)}.npy', (self.n, v.shape[1]), np.float32)
+        self.x[s][self.at:self.at + len(v)] = v
+    if y is not None:
+        y = y.cpu().numpy()
+        if self.y is None: self.y = np.empty((self.n, *y.shape[1:]), y.dtype)
+        self.y[self.at:self.at + len(y)] = y
+    self.at += len(v)
 
 # %% ../nbs/45_features.ipynb #4cd1e87a
 def extract_features(

@@ -130,6 +130,7 @@ def write_result(
     photos.save_fates(out)
     return result
 
+# %% ../nbs/60_runs.ipynb #5d1a7c13
 def end_report(
     report:Report, # Gets the sections at its end
     photos:PhotoSet, # What the result was made of

@@ -110,7 +110,7 @@ def table(self:Suitability)->pd.DataFrame: # Accuracies in %
     names, (whole, patches) = np.array(self.groups), self.hits
     rows = {g: names == g for g in sorted(set(names)) if (names == g).sum() >= 5}
     def row(at):
-        m, low, high = _interval(whole[at])
+        m, low, high = np.clip(_interval(whole[at]), 0, 1)
         return {'photos': at.sum(), 'rotation accuracy %': f'{100*m:.0f}', 'from': f'{100*low:.0f}', 'to': f'{100*high:.0f}',
                 'shuffled %': f'{100*patches[at].mean():.0f}', 'looks like its turn': f'{self.similarity[at].mean():.2f}'}
     return pd.DataFrame({g: row(at) for g, at in {**rows, 'all': names == names}.items()}).T
@@ -126,7 +126,7 @@ def sentences(self:Suitability)->list: # Of strings
            'does not suit': 'Either nothing tells the turn, or what tells it needs no shape: light, colour fringes, traces in the files. Look at audit.'}
     res = [f"{self.verdict.capitalize()}. {why[self.verdict]}",
            f"A short run guesses {a['rotation accuracy %']} % of the turns ({a['from']} to {a['to']}, chance {chance}); on shuffled patches {a['shuffled %']} %."]
-    return res + ([f"At chance: {', '.join(lost)}."] if lost else [])
+    return res + ([f"Not above chance for certain: {', '.join(lost)}."] if lost else [])
 
 # %% ../nbs/76_suitability.ipynb #bb9829bf
 @patch
@@ -182,7 +182,7 @@ def suitability(
     labels_csv:str|None=None, # CSV with columns path, class, split instead of class folders
     say=print, # Gets the table and the reading
 )->Suitability:
-    "Do these photos have an up? An estimate from two short runs"
+    "Do these photos have an up? An estimate from two short runs; `InputError` under 60 photos"
     settings, start = {k: v for k, v in locals().items() if k != 'say'}, time.time()
     at_least(1, n=n, epochs=epochs)
     photos, opener = _part(read_photos(folder, labels_csv, labelled=False), n, n_ask, seed), OpenSquare(size)
