@@ -18,6 +18,7 @@ from selfsup.contest import *
 from selfsup.interval import *
 from selfsup.curve import *
 from selfsup.verdict import *
+from selfsup.comparison import *
 from selfsup.compare import *
 from selfsup.evaluate import *
 from selfsup.shortcuts import *
