@@ -207,8 +207,9 @@ def _repr_markdown_(self:Comparison):
 # %% ../nbs/70_comparison.ipynb #42b8e269
 @patch
 def tell(self:Comparison, say=print, out=None)->Comparison:
-    "Say tables and notes, and where they were written"
-    say(f'\n{self.verdict()}\n\n{self.table().to_string()}\n\n{self.curve.table().to_string()}\n\n{self.differences().to_string()}\n')
+    "Say tables and notes, in the end the verdict, and where all was written"
+    say(f'\n{self.table().to_string()}\n\n{self.curve.table().to_string()}\n\n{self.differences().to_string()}\n')
     for n in self.notes(): say(f'- {n}')
+    say(f'\n{self.verdict()}\n')
     say(f'{self.seconds:.0f} s' + (f"; written to {out/'report.html'}" if out else ''))
     return self
