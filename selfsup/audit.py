@@ -79,7 +79,7 @@ _what = {'border': ('the border alone', 'Look for stamps, frames and black corne
          'colour': ('mean and spread of the colours', 'A turn cannot change these: look for pixels that get lost, added or smoothed.'),
          'shuffled patches': ('patches without their places', 'Shading and texture can be honest; look for a pattern or a mark.'),
          'fine detail': ('the finest detail', 'JPEG blocks and resampling leave such traces, and so do things with upright edges; '
-                         'try the photos shrunk by half: what is honest stays.'),
+                         'try the photos shrunk by half: most of what is honest stays.'),
          'signs of detail': ('the signs of the finest detail', 'A mark in a fixed place leaves such a trace, and JPEG with colour at half '
                              'the resolution; try the photos shrunk by half: the trace of JPEG goes.')}
 _leak = {'one colour': 'The pipeline leaves a mark when it turns. Crop to a square first and turn last; do not pad.',
@@ -126,7 +126,7 @@ def sentences(self:Audit)->list: # Of strings
     says = lambda r: f"{100*r['accuracy']:.1f} % right, {100*r['low']:.1f} to {100*r['high']:.1f}, chance {100*self.chance:.1f} %"
     res = [f"CERTAIN LEAK. Empty pictures ({r['pictures']}) tell the turn ({says(r)}). {_leak[r['pictures']]}" for r in self.leaks]
     done = [k for k in EMPTY if k in {r['pictures'] for r in self.rows}]
-    if done and not res: res = [f"No leak in the pipeline: {'; '.join(done)}: all at chance."]
+    if done and not res: res = [f"No leak was found in the pipeline: {'; '.join(done)}: all at chance."]
     for r in self.warnings:
         what, hint = _what[r['sees']]
         res.append(f"Warning. In the photos, {what} can tell the turn ({says(r)}). {hint}")
@@ -177,7 +177,7 @@ def report(self:Audit)->Report:
 def _row(x, kind, sees, level):
     acc, error = by_picture(read_turn(x).ravel(), x.shape[1])
     half = student_t.ppf((1 + level)/2, len(x) - 1)*error*(1 + 5/4)**.5  # five folds share their training pictures
-    return dict(pictures=kind, sees=sees, n=len(x), accuracy=acc, low=acc - half, high=acc + half)
+    return dict(pictures=kind, sees=sees, n=len(x), accuracy=acc, low=max(0, acc - half), high=min(1, acc + half))
 
 # %% ../nbs/74_audit.ipynb #b27bc74b
 def audit_shortcuts(

@@ -109,7 +109,7 @@ def _compete(contest, subsets, settings, start, out, say):
 # %% ../nbs/71_compare.ipynb #b79f9e84
 def compare(
     folder:str, # Photos: train/CLASS, valid/CLASS, test/CLASS; or CLASS alone; either with unlabelled/ beside
-    out:str|None=None, # New folder for result.json, accuracy.png, report.html and encoder/; nothing is written without it
+    out:str|None=None, # New folder for result.json, files.csv, accuracy.png, report.html and encoder/; nothing is written without it
     labels:str='10%', # Labels to keep: a share of the training labels, or a number a class, such as 10
     seeds:int=3, # Times to draw labels and weights
     arch:str='small', # small, nin3 to nin5, or a name of torchvision's or timm's
@@ -121,7 +121,7 @@ def compare(
     lrs:list[float]=(1e-3, 3e-3, 1e-2), # Learning rates to choose from with few labels
     pretrain_lr:float=5e-3, # Peak learning rate of pretraining
     each_seed:bool=False, # Pretrain anew for every seed
-    imagenet:bool=True, # One more column: ImageNet weights, where torchvision can load them
+    imagenet:bool=True, # One more contestant: ImageNet weights, where torchvision can load them
     labels_csv:str|None=None, # CSV with columns path, class, split instead of class folders
     say=print, # Gets a line for every step
 )->Comparison:
@@ -148,7 +148,7 @@ def demo(
     steps:int=40, # Batches of training with few labels
     say=print, # Gets a line for every step
 )->Comparison:
-    "The seven steps on pictures drawn by the package: no photos, no network and no GPU needed"
+    "The seven steps on pictures drawn by the package: no photos, no internet and no GPU needed"
     out = output_folder(out or _free_folder('selfsup-demo'))
     classes, valid = UPRIGHT[:8], 15
     say(f'drawing {len(classes)*(train + valid + test)} pictures into {out/"world"}')

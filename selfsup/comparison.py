@@ -33,7 +33,7 @@ class Comparison:
     controls:list # The two long `Run`s
     map:plt.Figure # Features of the test photos before and after pretraining
     pretraining:dict # History, chance, time
-    imagenet:str # Why there is no column for ImageNet weights, if there is none
+    imagenet:str # Why ImageNet weights are no contestant, if they are none
     seconds:float=0. # Of the whole comparison
 
     @property
@@ -138,7 +138,7 @@ def plot_pretraining(self:Comparison)->plt.Figure:
     ax.plot(range(1, len(h) + 1), h, marker='o', ms=3)
     ax.axhline(100*self.pretraining['chance'], color='black', ls=':', lw=1)
     ax.xaxis.set_major_locator(plt.MaxNLocator(integer=True))
-    ax.set(xlabel='epoch', ylabel='rotation accuracy, %', ylim=(0, 100))
+    ax.set(xlabel='epoch (dotted: chance)', ylabel='rotation accuracy, %', ylim=(0, 100))
     fig.tight_layout()
     plt.close(fig)
     return fig
@@ -190,7 +190,7 @@ def report(self:Comparison)->Report:
 # %% ../nbs/70_comparison.ipynb #bdefbb51
 @patch
 def save(self:Comparison, out):
-    "Write result.json, accuracy.png and report.html into `out`"
+    "Write result.json, files.csv, accuracy.png and report.html into `out`"
     runs = [{**{k: v for k, v in vars(r).items() if k != 'stages'}, 'preds': r.preds.tolist(), 'test_accuracy': (r.preds == self.truth).mean().item()} for r in self.curve.runs + self.controls]
     write_result(out, self.photos, settings=self.settings, classes=self.photos.classes, test_files=[str(f) for f in self.photos.files('test')], truth=self.truth.tolist(),
         notes=self.notes(), pretraining=self.pretraining,

@@ -98,32 +98,38 @@ def _interval(hits):
 @patch(as_prop=True)
 def verdict(self:Suitability)->str:
     "suits, partly or does not suit"
-    (whole, low, _), (patches, *_), chance = *map(_interval, self.hits), self.chance
+    hits, of_patches = self.hits
+    (whole, low, _), patches, chance = _interval(hits), of_patches.mean(), self.chance
     if low <= chance or patches - chance > (1 - chance)/2: return 'does not suit'
-    lost = _interval(self.hits[0] - self.hits[1])
+    lost = _interval(hits - of_patches)
     return 'suits' if lost[1] > 0 and lost[0] > (whole - chance)/2 else 'partly'
 
 # %% ../nbs/76_suitability.ipynb #68f88eec
+@patch(as_prop=True)
+def members(self:Suitability)->dict: # Group to N booleans
+    "Which photos are in it, for each group of five or more"
+    names = np.array(self.groups)
+    return {g: at for g in sorted(set(names)) if (at := names == g).sum() >= 5}
+
 @patch
 def table(self:Suitability)->pd.DataFrame: # Accuracies in %
     "A row a group, and one for all; groups of fewer than five photos only count there"
-    names, (whole, patches) = np.array(self.groups), self.hits
-    rows = {g: names == g for g in sorted(set(names)) if (names == g).sum() >= 5}
+    whole, patches = self.hits
     def row(at):
         m, low, high = np.clip(_interval(whole[at]), 0, 1)
         return {'photos': at.sum(), 'rotation accuracy %': f'{100*m:.0f}', 'from': f'{100*low:.0f}', 'to': f'{100*high:.0f}',
                 'shuffled %': f'{100*patches[at].mean():.0f}', 'looks like its turn': f'{self.similarity[at].mean():.2f}'}
-    return pd.DataFrame({g: row(at) for g, at in {**rows, 'all': names == names}.items()}).T
+    return pd.DataFrame({g: row(at) for g, at in {**self.members, 'all': np.ones(len(whole), bool)}.items()}).T
 
+# %% ../nbs/76_suitability.ipynb #5d1a7c14
 @patch
 def sentences(self:Suitability)->list: # Of strings
     "The reading in plain words"
-    t, chance = self.table(), f'{100*self.chance:.0f} %'
-    a = t.loc['all']
-    lost = [g for g in t.index[:-1] if float(t.loc[g, 'from']) <= 100*self.chance]
-    why = {'suits': 'The turn is told by shapes. A long run should pay; compare tells whether it did.',
+    a, chance = self.table().loc['all'], f'{100*self.chance:.0f} %'
+    lost = [g for g, at in self.members.items() if _interval(self.hits[0][at])[1] <= self.chance + 1e-6]
+    why = {'suits': 'The turn is told by shapes. A long run may pay; compare tells whether it did.',
            'partly': 'Part of what tells the turn needs no shape. Try a run, and watch a downstream score.',
-           'does not suit': 'Either nothing tells the turn, or what tells it needs no shape: light, colour fringes, traces in the files. Look at audit.'}
+           'does not suit': 'Nothing tells the turn, or this run was too short to learn it, or what tells it needs no shape: light, colour fringes, traces in the files. Look at audit.'}
     res = [f"{self.verdict.capitalize()}. {why[self.verdict]}",
            f"A short run guesses {a['rotation accuracy %']} % of the turns ({a['from']} to {a['to']}, chance {chance}); on shuffled patches {a['shuffled %']} %."]
     return res + ([f"Not above chance for certain: {', '.join(lost)}."] if lost else [])
