@@ -13,14 +13,13 @@ import time
 from contextlib import contextmanager
 from dataclasses import dataclass
 from unittest import mock
-from zlib import crc32
 from fastai.vision.all import *
 from matplotlib.figure import Figure
 from PIL import Image
 from scipy.stats import t as student_t
 from .photos import OpenSquare, read_photos
 from .report import Report
-from .rotation import RotationDL
+from .rotation import INVALID, RotationDL
 from .runs import end_report, rotation_dls, write_result
 from .shortcuts import PROBES, read_turn
 from .watch import by_picture
@@ -33,12 +32,12 @@ def _wide(w, h, rng): return _constant(max(w, h), max(w, h)*3//int(rng.integers(
 PHOTOS, EMPTY = 'photos', {'one colour': _constant, 'one colour, wide': _wide, 'noise': _noise}
 
 class _Opener:
-    "Stands in for `PIL.Image.open`: a file of the same name in a folder of the same name always gives the same picture"
-    def __init__(self, make): self.make, self.opened, self.open = make, 0, Image.open
+    "Stands in for `PIL.Image.open`: the first file gives one picture, the second another, and each the same whenever it is opened"
+    def __init__(self, make): self.make, self.opened, self.open, self.seeds = make, 0, Image.open, {}
     def __call__(self, fp, *args, **kwargs):
         self.opened += 1
         with self.open(fp, *args, **kwargs) as im: w, h = im.size
-        return self.make(w, h, np.random.default_rng(crc32('/'.join(Path(str(fp)).parts[-2:]).encode())))
+        return self.make(w, h, np.random.default_rng(self.seeds.setdefault(str(fp), len(self.seeds))))
 
 # %% ../nbs/74_audit.ipynb #61aa0e5d
 @contextmanager
@@ -55,21 +54,23 @@ def _replaced(dl, make):
 
 # %% ../nbs/74_audit.ipynb #423fb2f9
 def _features(dl, pictures, k, probes):
-    "For each probe N×k×F, and the views of the first picture"
+    "For each probe N×k×F, the views of the first picture, and how many could not be opened"
     new = dl.new(get_idxs=lambda: [i*k + j for i in pictures for j in range(k)],
                  shuffle=False, drop_last=False, num_workers=0)
-    fs, ys, first = [], [], None
+    fs, ys, views = [], [], []
     for x, y in new:
         x = TensorBase(x.detach().float().cpu()).as_subclass(Tensor)
         if x.shape[-1] < 16: raise InputError(f'The pictures have {x.shape[-1]} pixels a side; the audit needs 16.')
-        first = x[:k] if first is None else first
+        if not views or (ys[0] == INVALID).all(): views = list(x.split(k))
         fs.append([f(x) for f in probes])
         ys.append(y.cpu())
     y = torch.cat(ys).view(-1, k)
-    if not (y == torch.arange(k)).all():
+    lost = (y == INVALID).any(1)
+    at_least(20, pictures=int((~lost).sum()))
+    if not (y[~lost] == torch.arange(k)).all():
         raise InputError('The dataset does not hold the turns of each picture one after the other, in the order of '
                          'the angles; use RotationDataLoaders, or list the pictures in that way.')
-    return [torch.cat(f).view(*y.shape, -1).numpy() for f in zip(*fs)], first
+    return [torch.cat(f).view(*y.shape, -1)[~lost].numpy() for f in zip(*fs)], views[int(lost[:len(views)].int().argmin())], int(lost.sum())
 
 # %% ../nbs/74_audit.ipynb #0cbc034c
 _what = {'border': ('the border alone', 'Look for stamps, frames and black corners, and crop them off; sky above and ground below is honest, '
@@ -126,7 +127,8 @@ def sentences(self:Audit)->list: # Of strings
     says = lambda r: f"{100*r['accuracy']:.1f} % right, {100*r['low']:.1f} to {100*r['high']:.1f}, chance {100*self.chance:.1f} %"
     res = [f"CERTAIN LEAK. Empty pictures ({r['pictures']}) tell the turn ({says(r)}). {_leak[r['pictures']]}" for r in self.leaks]
     done = [k for k in EMPTY if k in {r['pictures'] for r in self.rows}]
-    if done and not res: res = [f"No leak was found in the pipeline: {'; '.join(done)}: all at chance."]
+    high = max([r['high'] for r in self.rows if r['pictures'] in EMPTY], default=0)
+    if done and not res: res = [f"No leak was found in the pipeline: {'; '.join(done)}: all at chance, with intervals up to {100*high:.0f} %."]
     for r in self.warnings:
         what, hint = _what[r['sees']]
         res.append(f"Warning. In the photos, {what} can tell the turn ({says(r)}). {hint}")
@@ -188,12 +190,12 @@ def audit_shortcuts(
 )->Audit:
     "Try to guess the turn without seeing what is in the picture; `InputError` under 20 pictures or 16 pixels a side, or if the turns are not in order"
     dl, k, start, rows, views, notes = dls.train, dls.c, time.time(), [], {}, []
-    at_least(20, pictures=(size := len(dl.dataset)//(1 if isinstance(dl, RotationDL) else k)))
+    at_least(20, n=n, n_empty=n_empty, pictures=(size := len(dl.dataset)//(1 if isinstance(dl, RotationDL) else k)))
     some, level = np.random.default_rng(seed).permutation(size)[:n].tolist(), 1 - .05/(len(PROBES) + len(EMPTY))
     for kind, make in {PHOTOS: None, **EMPTY}.items():
         try:
             with no_random(seed), _replaced(dl, make) as opener:
-                xs, view = _features(dl, some[:n_empty] if make else some, k, PROBES.values())
+                xs, view, lost = _features(dl, some[:n_empty] if make else some, k, PROBES.values())
         except (InputError, RuntimeError):
             if make is not _wide: raise
             notes.append(f'Not tried: {kind}. The loader takes only pictures that are square already.')
@@ -201,6 +203,7 @@ def audit_shortcuts(
         if make and opener.opened < len(xs[0]):
             notes.append(f'Not tried: {kind}. The loader does not open a file for each picture with Pillow.')
             continue
+        if lost: notes.append(f'{lost} pictures could not be opened and were left out ({kind}).')
         looks, views[kind] = {'all': np.concatenate(xs, 2)} if make else dict(zip(PROBES, xs)), view
         rows += [_row(x, kind, sees, level) for sees, x in looks.items()]
     return Audit(rows, list(dls.vocab), views, notes, time.time() - start)
@@ -220,7 +223,7 @@ def audit(
     settings = {k: v for k, v in locals().items() if k != 'say'}
     photos = read_photos(folder, labels_csv, labelled=False)
     dls = rotation_dls(photos, OpenSquare(size), angles)
-    out = output_folder(out) if out else None
+    out = output_folder(out, folder) if out else None
     res = audit_shortcuts(dls, n, seed=seed)
     if out: _save(res, out, settings, photos)
     say(f'{res}\n\n{res.seconds:.0f} s' + (f"; written to {out/'report.html'}" if out else ''))

@@ -129,7 +129,7 @@ def compare(
     settings, start = {k: v for k, v in locals().items() if k != 'say'}, time.time()
     at_least(1, seeds=seeds, epochs=epochs, steps=steps, bs=bs), check_angles(angles), create_encoder(arch)
     contest, subsets = _read(folder, labels_csv, size, labels, seeds, steps=steps, bs=bs, lrs=lrs)
-    out = output_folder(out) if out else None
+    out = output_folder(out, folder) if out else None
     return _compete(contest, subsets, settings, start, out, say).tell(say, out)
 
 # %% ../nbs/71_compare.ipynb #5c93d71b

@@ -8,6 +8,7 @@ Docs: https://selfsup.github.io/selfsup/comparison.html.md"""
 __all__ = ['Comparison']
 
 # %% ../nbs/70_comparison.ipynb #7c0a0003
+from .errors import InputError
 import itertools
 import statistics
 from dataclasses import asdict, dataclass
@@ -54,7 +55,10 @@ def __repr__(self:Comparison): return f'{self.verdict()}\n\n{self.table().to_str
 @patch
 def of(self:Comparison, method)->list: return [r for r in self.runs if r.method == method]
 @patch
-def hits(self:Comparison, method)->np.ndarray: return np.stack([r.preds == self.truth for r in self.of(method)])
+def hits(self:Comparison, method)->np.ndarray: # Seeds × N booleans
+    "Which of the N test photos each run of `method` got right; `InputError` where there is none"
+    if not (runs := self.of(method)): raise InputError(f"There are no runs of '{method}'; there are those of {', '.join(in_order(self.runs))}.")
+    return np.stack([r.preds == self.truth for r in runs])
 @patch
 def accuracies(self:Comparison, method, balanced=False)->np.ndarray:
     "Test accuracy of `method` in each seed, a share"
@@ -85,6 +89,7 @@ def difference(self:Comparison,
     "Fine-tuned after rotation, minus `method`, over the seeds that `method` has"
     if balanced is None: balanced = self.unbalanced
     at = lambda m: {r.seed: r.preds == self.truth for r in self.curve.runs + self.controls if r.method == m and r.labels == (labels or self.labels)}
+    if not at(method): raise InputError(f"There are no runs of '{method}' with {labels or self.labels} labels to compare with.")
     ours, other, w = at(ROTATION), at(method), class_weights(self.truth, balanced)
     a, b = (np.stack([hits[seed] for seed in other]) for hits in (ours, other))
     seeds = 100*((a.astype(float) - b)*w).sum(1)/w.sum()
@@ -189,8 +194,11 @@ def report(self:Comparison)->Report:
 
 # %% ../nbs/70_comparison.ipynb #bdefbb51
 @patch
-def save(self:Comparison, out):
+def save(self:Comparison,
+    out:str|Path, # A folder
+):
     "Write result.json, files.csv, accuracy.png and report.html into `out`"
+    out = Path(out)
     runs = [{**{k: v for k, v in vars(r).items() if k != 'stages'}, 'preds': r.preds.tolist(), 'test_accuracy': (r.preds == self.truth).mean().item()} for r in self.curve.runs + self.controls]
     write_result(out, self.photos, settings=self.settings, classes=self.photos.classes, test_files=[str(f) for f in self.photos.files('test')], truth=self.truth.tolist(),
         notes=self.notes(), pretraining=self.pretraining,

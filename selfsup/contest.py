@@ -13,7 +13,7 @@ from .encoder import create_encoder
 import time
 from dataclasses import dataclass
 from fastai.vision.all import *
-from .errors import InputError
+from .errors import InputError, at_least, check_rate
 from .features import Features, file_features
 from .learner import normalize_like
 from .photos import OpenSquare, PhotoSet, label_subset
@@ -70,7 +70,9 @@ class Contest:
     lrs:tuple=(1e-3, 3e-3, 1e-2) # Learning rates to choose from
 
     def __post_init__(self):
-        if not len(self.lrs) or min(self.lrs) <= 0: raise InputError(f'lrs is {list(self.lrs)}; give at least one learning rate, each above zero.')
+        if not len(self.lrs): raise InputError('lrs is empty; give at least one learning rate.')
+        at_least(2, bs=self.bs)
+        for lr in self.lrs: check_rate(lr)
         self.files, self.labels = self.photos.files('train'), self.photos.labels('train')
         code = {c: i for i, c in enumerate(self.photos.classes)}
         self.y = np.array([code.get(l, -1) for l in self.labels])

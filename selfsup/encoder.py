@@ -194,6 +194,8 @@ def load_encoder(
         if not f.is_file(): raise InputError(f"There is no file '{f}'; selfsup pretrain writes encoder.safetensors and encoder.json side by side.")
     try: meta, state = json.loads(info.read_text()), load_file(file)
     except Exception as e: raise InputError(f"'{file}' or its .json cannot be read ({type(e).__name__}); write it again with selfsup pretrain.") from None
+    if not isinstance(meta, dict) or not {'family', 'arch', 'stages'} <= set(meta):
+        raise InputError(f"'{info}' does not say family, arch and stages of an encoder; write it again with selfsup pretrain.")
     encoder = create_encoder(f"timm/{meta['arch']}" if meta['family'] == 'timm' else meta['arch'])
     if meta['stages'] < encoder.n_stages: encoder = encoder.cut(meta['stages'])
     try: encoder.load_state_dict(state)

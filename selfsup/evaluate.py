@@ -137,7 +137,7 @@ def evaluate(
     contest = Contest(*open_photos(folder, labels_csv, size or body.meta.get('size') or 64))
     idxs = label_subset(contest.labels, labels, seed)
     _check(contest, idxs, labels)
-    out = output_folder(out) if out else None
+    out = output_folder(out, folder) if out else None
     blank = random_encoder(rotation_dls(contest.photos, contest.opener), body.meta['arch'], seed).cut(body.n_stages)
     features = {THIS: contest.features(body), RANDOM_ENCODER: contest.features(blank), PIXELS: pixel_features(contest)}
     res = Evaluation(settings, contest, idxs, body, features, *_probes(contest, features, idxs, seed), time.time() - start)

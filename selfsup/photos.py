@@ -8,7 +8,7 @@ Docs: https://selfsup.github.io/selfsup/photos.html.md"""
 __all__ = ['SPLITS', 'PhotoSet', 'read_photos', 'OpenSquare', 'label_subset', 'parse_budget']
 
 # %% ../nbs/10_photos.ipynb #be6d858b
-from .errors import InputError
+from .errors import InputError, at_least
 import os
 from collections import Counter
 from dataclasses import dataclass, field
@@ -65,20 +65,24 @@ def _rows(folder, split, loose):
     rows = [(f, f.relative_to(folder).parts[:-1]) for f in picture_files(folder)]
     return [(f, d[0], split) if d else (f, '', loose) for f, d in rows if d[:1] != ('unlabelled',)]
 
-def _from_folders(folder):
+def _from_folders(folder, labelled):
     "Rows (path, label, split) of a folder with split folders or class folders"
     unlabelled = [(f, '', 'unlabelled') for f in (picture_files(folder/'unlabelled') if (folder/'unlabelled').is_dir() else [])]
-    if not (folder/'train').is_dir(): return unlabelled + _rows(folder, '', 'unlabelled')
-    if not (folder/'test').is_dir():
-        raise InputError(f"'{folder}' has a folder train but no folder test; add test/CLASS/..., or give class folders alone and they are split for you.")
     places = dict(train='unlabelled', valid='valid', test='test')
-    return unlabelled + [r for s, loose in places.items() if (folder/s).is_dir() for r in _rows(folder/s, s, loose)]
+    given = [s for s in places if (folder/s).is_dir()]
+    if not given: return unlabelled + _rows(folder, '', 'unlabelled')
+    lacking = [s for s in ('train', 'test') if s not in given]
+    if labelled and lacking:
+        raise InputError(f"'{folder}' has a folder {given[0]} but no folder {lacking[0]}; add {lacking[0]}/CLASS/..., or give class folders alone and they are split for you.")
+    beside = [] if labelled else [(f, '', 'unlabelled') for f in picture_files(folder) if f.relative_to(folder).parts[0] not in SPLITS]
+    return unlabelled + beside + [r for s in given for r in _rows(folder/s, s, places[s])]
 
 # %% ../nbs/10_photos.ipynb #1bb43bfb
 def _from_csv(folder, labels_csv):
     "Rows (path, label, split) of a CSV file with columns path, class, split"
     if not Path(labels_csv).is_file(): raise InputError(f"There is no file '{labels_csv}'; give a CSV file with columns path, class, split.")
-    t = pd.read_csv(labels_csv, dtype=str, keep_default_na=False)
+    try: t = pd.read_csv(labels_csv, dtype=str, keep_default_na=False)
+    except ValueError as e: raise InputError(f"'{labels_csv}' cannot be read ({e}); save it as a CSV file in UTF-8 with columns path, class, split.") from None
     missing = {'path', 'class', 'split'} - set(t.columns)
     if missing: raise InputError(f"'{labels_csv}' lacks the column{'s' * (len(missing) > 1)} {', '.join(sorted(missing))}; it needs path, class, split.")
     unknown = set(t.split) - set(SPLITS)
@@ -130,6 +134,15 @@ def _fate_notes(scan):
     kinds = ', '.join(f'{k}: {m}' for k, m in Counter(bad.str.split(':').str[0]).most_common())
     return notes + ([f'{len(bad)} of {len(scan)} files cannot be opened and were left out ({kinds}).'] if len(bad) else [])
 
+# %% ../nbs/10_photos.ipynb #5d1a7c20
+def _check_classes(photos):
+    "`InputError` where the classes of training and test cannot be compared; a note where the test lacks one"
+    if len(photos.classes) < 2: raise InputError(f"'{photos.folder}' holds {len(photos.classes)} class; telling classes apart needs at least two class folders.")
+    train, test = (set(photos.labels(s)) - {''} for s in ('train', 'test'))
+    if test - train: raise InputError(f"The test in '{photos.folder}' has the class '{min(test - train)}', which has no photo to train on; correct the name of its folder, or move it out of the test.")
+    if len(test) == 1: raise InputError(f"The test in '{photos.folder}' has photos of one class only, '{min(test)}'; add some of the others.")
+    if test and train - test: photos.notes.append(f"The test has no photo of {', '.join(sorted(train - test))}: what is found says nothing about that.")
+
 # %% ../nbs/10_photos.ipynb #102f0bd7
 def read_photos(
     folder:str|Path, # `train/CLASS`, `valid/CLASS`, `test/CLASS`; or `CLASS` alone; either with `unlabelled` beside
@@ -140,10 +153,11 @@ def read_photos(
     "The photos below `folder` as a table, without the files that cannot be opened"
     folder, notes = Path(folder), []
     if not folder.is_dir(): raise InputError(f"There is no folder '{folder}'; check the spelling, or give the full path.")
-    rows = _from_csv(folder, labels_csv) if labels_csv else _from_folders(folder)
+    rows = _from_csv(folder, labels_csv) if labels_csv else _from_folders(folder, labelled)
     if not rows or (labelled and not any(r[1] for r in rows)): raise InputError(f"There are no pictures in class folders below '{folder}'; expected train/CLASS/..., test/CLASS/... or CLASS/... with files like .jpg or .png.")
     nameless = [r[0] for r in rows if r[1:] == ('', 'test')]
     if labelled and nameless: raise InputError(f"{len(nameless)} test pictures have no class, the first '{nameless[0]}'; move them into test/CLASS, or out of the test.")
+    if all(r[2] == 'test' for r in rows): raise InputError(f"All pictures below '{folder}' are in its test; put others into train, unlabelled or class folders.")
     scan = scan_images([r[0] for r in rows])
     bad = dict(scan[scan.refused != ''][['path', 'refused']].values)
     if len(bad) > most_bad*len(rows): raise InputError(f"{len(bad)} of {len(rows)} pictures below '{folder}' cannot be opened, the first, '{next(iter(bad))}', because of {next(iter(bad.values()))}; mend or remove them.")
@@ -151,7 +165,7 @@ def read_photos(
     _fill_splits(table, notes)
     res = PhotoSet(folder, table, bad, notes, scan)
     notes[:] = _leak_notes(res) + notes + _fate_notes(scan)
-    if labelled and len(res.classes) < 2: raise InputError(f"'{folder}' holds {len(res.classes)} class; telling classes apart needs at least two class folders.")
+    if labelled: _check_classes(res)
     return res
 
 # %% ../nbs/10_photos.ipynb #12972822
@@ -160,7 +174,9 @@ class OpenSquare(Transform):
     def __init__(self,
         size:int, # Side in pixels
         room:float=4e9, # Bytes to keep
-    ): self.size, self.most, self.kept = size, int(room/(3*size*size)), {}
+    ):
+        at_least(8, size=size)
+        self.size, self.most, self.kept = size, int(room/(3*size*size)), {}
     def encodes(self, o:Path):
         if o in self.kept: return self.kept[o]
         im = ImageOps.fit(PILUpright.create(o), (self.size, self.size), Image.Resampling.BICUBIC)

@@ -252,7 +252,7 @@ class RotationDataLoaders(DataLoaders):
     ):
         "Rotation task on the pictures below `path`"
         split = valid_pct is None
-        splitter = (GrandparentSplitter(train, valid) if split
+        splitter = (FuncSplitter(partial(_is_below, Path(path)/valid)) if split
                     else RandomSplitter(valid_pct, seed=seed))
         find = partial(_files_in, train=train, valid=valid, split=split)
         dblock = rotation_dblock(angles, splitter, item_tfms, batch_tfms, img_cls, get_items=find)
@@ -264,6 +264,8 @@ def rotation_dblock(angles, splitter, item_tfms=None, batch_tfms=None, img_cls=P
     "The `DataBlock` behind `RotationDataLoaders`"
     return DataBlock(blocks=(ImageBlock(img_cls), RotationBlock(angles)), splitter=splitter,
                      item_tfms=item_tfms, batch_tfms=batch_tfms, **kwargs)
+
+def _is_below(folder, file): return folder in file.parents
 
 def _files_in(path, train, valid, split):
     path = Path(path)

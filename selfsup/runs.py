@@ -10,7 +10,7 @@ __all__ = ['augmentation', 'open_photos', 'rotation_dls', 'CachedDL', 'lay_out',
            'predict_files', 'finetune']
 
 # %% ../nbs/60_runs.ipynb #32b26511
-from .errors import InputError, at_least, output_folder
+from .errors import InputError, at_least, check_rate, output_folder
 import json
 import time
 from fastai.vision.all import *
@@ -101,6 +101,7 @@ def train_rotation(
     say=noop, # Gets a line an epoch, such as `print`
 )->Learner:
     "Pretrain an encoder by rotation"
+    check_rate(lr)
     set_seed(seed)
     learn = rotation_learner(dls, arch, wd=.01)
     dls.train.rng.seed(seed)
@@ -158,7 +159,7 @@ def pretrain(
     at_least(1, epochs=epochs, bs=bs)
     photos = read_photos(folder, labels_csv, labelled=False)
     dls = rotation_dls(photos, OpenSquare(size), angles, bs)
-    out, start = output_folder(out), time.time()
+    out, start = output_folder(out, folder), time.time()
     for n in photos.notes: say(n)
     learn = train_rotation(dls, arch, epochs, lr, seed, say)
     history, broken = rotation_history(learn), dls.train.broken + dls.valid.broken
@@ -180,6 +181,7 @@ def train_labelled(
     seed:int=0, # Of weights and batches
 )->Learner:
     "Train a classifier on a few labelled photos"
+    check_rate(lr), at_least(2, bs=bs)
     set_seed(seed)
     files, labels = photos.files('train'), photos.labels('train')
     rows = lay_out(idxs, steps*bs, seed)
@@ -222,7 +224,7 @@ def finetune(
     _, body = at_least(1, steps=steps, bs=bs), as_encoder(encoder)
     photos, opener = open_photos(folder, labels_csv, size or body.meta.get('size') or 64)
     idxs, start = label_subset(photos.labels('train'), labels, seed), time.time()
-    out, learn = output_folder(out), train_labelled(photos, idxs, opener, body, steps, lr, bs, freeze, cut, seed)
+    out, learn = output_folder(out, folder), train_labelled(photos, idxs, opener, body, steps, lr, bs, freeze, cut, seed)
     result = write_result(out, photos, folder=str(folder), encoder=str(encoder), labels=len(idxs), **_test(learn, photos), seconds=time.time() - start)
     learn.export(out.resolve()/'model.pkl')
     say(f"{result['test_accuracy']:.1%} of {result['test_photos']} test photos right, with {len(idxs)} labels; written to {out}")

@@ -16,6 +16,7 @@ from matplotlib.figure import Figure
 from scipy.stats import t as student_t
 from sklearn.cluster import KMeans
 from .features import file_features
+from .figures import plain
 from .photos import OpenSquare, PhotoSet, read_photos
 from .report import Report
 from .rotation import check_angles, circle_mask, rotate
@@ -38,7 +39,7 @@ def _groups(table, encoder, opener, seed):
     "A class or a cluster for each photo of `table`"
     if table.label.nunique() > 1: return list(table.label.replace('', '(no label)'))
     x = list(file_features(encoder, list(table.path), opener).x.values())[-1]
-    clusters = KMeans(min(6, len(x)//10), n_init=3, random_state=seed).fit_predict(x/x.std())
+    clusters = KMeans(min(6, len(x)//10 + 1), n_init=3, random_state=seed).fit_predict(x/x.std())
     return [f'cluster {c + 1}' for c in clusters]
 
 # %% ../nbs/76_suitability.ipynb #ea137875
@@ -141,9 +142,10 @@ def plot(self:Suitability)->Figure:
     t = self.table()
     fig, ax = plt.subplots(figsize=(6, .35*len(t) + 1), layout='constrained')
     value = lambda c: t[c].astype(float)
-    ax.hlines(t.index, value('from'), value('to'), color='tab:blue')
-    ax.plot(value('rotation accuracy %'), t.index, 'o', color='tab:blue', label='as they are')
-    ax.plot(value('shuffled %'), t.index, 'x', color='tab:orange', label='shuffled patches')
+    names = [plain(g) for g in t.index]
+    ax.hlines(names, value('from'), value('to'), color='tab:blue')
+    ax.plot(value('rotation accuracy %'), names, 'o', color='tab:blue', label='as they are')
+    ax.plot(value('shuffled %'), names, 'x', color='tab:orange', label='shuffled patches')
     ax.axvline(100*self.chance, color='gray', ls=':')
     ax.set(xlim=(0, 103), xlabel='rotation accuracy, % (dotted: chance)')
     ax.invert_yaxis()
@@ -163,7 +165,7 @@ def gallery(self:Suitability,
     for ax in axs.flat: ax.set_axis_off()
     for ax, i in zip(axs.flat, some):
         ax.imshow(self.opener(self.files[i]).permute(1, 2, 0))
-        ax.set_title(f'{self.groups[i]}, {100*prob[i]:.0f} %', fontsize=8)
+        ax.set_title(plain(f'{self.groups[i]}, {100*prob[i]:.0f} %'), fontsize=8)
     plt.close(fig)
     return fig
 
@@ -190,9 +192,9 @@ def suitability(
 )->Suitability:
     "Do these photos have an up? An estimate from two short runs; `InputError` under 60 photos"
     settings, start = {k: v for k, v in locals().items() if k != 'say'}, time.time()
-    at_least(1, n=n, epochs=epochs)
+    at_least(1, n=n, epochs=epochs), at_least(5, n_ask=n_ask)
     photos, opener = _part(read_photos(folder, labels_csv, labelled=False), n, n_ask, seed), OpenSquare(size)
-    out, asked = output_folder(out) if out else None, photos.table[photos.table.split == 'valid']
+    out, asked = output_folder(out, folder) if out else None, photos.table[photos.table.split == 'valid']
     learn, probs = _run(photos, opener, angles, epochs, seed)
     _, shuffled = _run(photos, opener, angles, epochs, seed, ShufflePatches())
     files, x = list(asked.path), torch.stack([opener(f).as_subclass(Tensor) for f in asked.path])
