@@ -61,7 +61,7 @@ def _features(dl, pictures, k, probes):
     for x, y in new:
         x = TensorBase(x.detach().float().cpu()).as_subclass(Tensor)
         if x.shape[-1] < 16: raise InputError(f'The pictures have {x.shape[-1]} pixels a side; the audit needs 16.')
-        if not views or (ys[0] == INVALID).all(): views = list(x.split(k))
+        views = views or list(x.split(k))
         fs.append([f(x) for f in probes])
         ys.append(y.cpu())
     y = torch.cat(ys).view(-1, k)
