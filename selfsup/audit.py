@@ -61,7 +61,7 @@ def _features(dl, pictures, k, probes):
     for x, y in new:
         x = TensorBase(x.detach().float().cpu()).as_subclass(Tensor)
         if x.shape[-1] < 16: raise InputError(f'The pictures have {x.shape[-1]} pixels a side; the audit needs 16.')
-        views = views or list(x.split(k))
+        views = views or x.split(k)
         fs.append([f(x) for f in probes])
         ys.append(y.cpu())
     y = torch.cat(ys).view(-1, k)
@@ -181,6 +181,20 @@ def _row(x, kind, sees, level):
     half = student_t.ppf((1 + level)/2, len(x) - 1)*error*(1 + 5/4)**.5  # five folds share their training pictures
     return dict(pictures=kind, sees=sees, n=len(x), accuracy=acc, low=max(0, acc - half), high=min(1, acc + half))
 
+def _look(dl, kind, pictures, k, seed):
+    "Pictures of one kind: a row a probe, the turns of one picture, and a note; no rows where they cannot be tried"
+    make, level = EMPTY.get(kind), 1 - .05/(len(PROBES) + len(EMPTY))
+    try:
+        with no_random(seed), _replaced(dl, make) as opener: xs, view, lost = _features(dl, pictures, k, PROBES.values())
+    except (InputError, RuntimeError):
+        if make is not _wide: raise
+        return [], None, f'Not tried: {kind}. The loader takes only pictures that are square already.'
+    if make and opener.opened < len(xs[0]):
+        return [], None, f'Not tried: {kind}. The loader does not open a file for each picture with Pillow.'
+    looks = {'all': np.concatenate(xs, 2)} if make else dict(zip(PROBES, xs))
+    note = f'{lost} pictures could not be opened and were left out ({kind}).' if lost else ''
+    return [_row(x, kind, sees, level) for sees, x in looks.items()], view, note
+
 # %% ../nbs/74_audit.ipynb #b27bc74b
 def audit_shortcuts(
     dls:DataLoaders, # From `RotationDataLoaders`, `rotation_dls`, or any whose labels are turns; `dls.train` is tested
@@ -191,21 +205,11 @@ def audit_shortcuts(
     "Try to guess the turn without seeing what is in the picture; `InputError` under 20 pictures or 16 pixels a side, or if the turns are not in order"
     dl, k, start, rows, views, notes = dls.train, dls.c, time.time(), [], {}, []
     at_least(20, n=n, n_empty=n_empty, pictures=(size := len(dl.dataset)//(1 if isinstance(dl, RotationDL) else k)))
-    some, level = np.random.default_rng(seed).permutation(size)[:n].tolist(), 1 - .05/(len(PROBES) + len(EMPTY))
-    for kind, make in {PHOTOS: None, **EMPTY}.items():
-        try:
-            with no_random(seed), _replaced(dl, make) as opener:
-                xs, view, lost = _features(dl, some[:n_empty] if make else some, k, PROBES.values())
-        except (InputError, RuntimeError):
-            if make is not _wide: raise
-            notes.append(f'Not tried: {kind}. The loader takes only pictures that are square already.')
-            continue
-        if make and opener.opened < len(xs[0]):
-            notes.append(f'Not tried: {kind}. The loader does not open a file for each picture with Pillow.')
-            continue
-        if lost: notes.append(f'{lost} pictures could not be opened and were left out ({kind}).')
-        looks, views[kind] = {'all': np.concatenate(xs, 2)} if make else dict(zip(PROBES, xs)), view
-        rows += [_row(x, kind, sees, level) for sees, x in looks.items()]
+    some = np.random.default_rng(seed).permutation(size)[:n].tolist()
+    for kind in (PHOTOS, *EMPTY):
+        found, view, note = _look(dl, kind, some[:n_empty] if kind in EMPTY else some, k, seed)
+        if found: rows, views[kind] = rows + found, view
+        if note: notes.append(note)
     return Audit(rows, list(dls.vocab), views, notes, time.time() - start)
 
 # %% ../nbs/74_audit.ipynb #a3fd36ae
