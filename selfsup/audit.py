@@ -217,10 +217,11 @@ def audit(
     folder:str, # Photos: train/, valid/, unlabelled/ or any folder of pictures; what lies in test/ is not touched
     out:str|None=None, # New folder for result.json, files.csv and report.html; nothing is written without it
     size:int=64, # Side of the square pictures in pixels
+    labels_csv:str|None=None, # CSV with columns path, class, split instead of class folders
+    *,
     angles:list[float]=(0, 90, 180, 270), # Degrees, counter-clockwise
     n:int=1000, # Photos at most, drawn at random
     seed:int=0, # Of the draw
-    labels_csv:str|None=None, # CSV with columns path, class, split instead of class folders
     say=print, # Gets the table and the reading
 )->Audit: # Its `exit_code` is 1 if a leak is certain
     "Can the turn be guessed without seeing what is in the picture?"

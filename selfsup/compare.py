@@ -114,15 +114,16 @@ def compare(
     seeds:int=3, # Times to draw labels and weights
     arch:str='small', # small, nin3 to nin5, or a name of torchvision's or timm's
     size:int=64, # Side of the square pictures in pixels
-    angles:list[float]=(0, 90, 180, 270), # Degrees, counter-clockwise
     epochs:int=20, # Passes of pretraining over the photos
+    labels_csv:str|None=None, # CSV with columns path, class, split instead of class folders
+    *,
+    angles:list[float]=(0, 90, 180, 270), # Degrees, counter-clockwise
     steps:int=100, # Batches of training with few labels
     bs:int=32, # Photos a batch
     lrs:list[float]=(1e-3, 3e-3, 1e-2), # Learning rates to choose from with few labels
     pretrain_lr:float=5e-3, # Peak learning rate of pretraining
     each_seed:bool=False, # Pretrain anew for every seed
     imagenet:bool=True, # One more contestant: ImageNet weights, where torchvision can load them
-    labels_csv:str|None=None, # CSV with columns path, class, split instead of class folders
     say=print, # Gets a line for every step
 )->Comparison:
     "Does rotation pretraining help on the photos of a folder? The seven steps, with baselines, seeds and intervals"
@@ -142,6 +143,7 @@ def demo(
     out:str|None=None, # New folder for the pictures and the results; default selfsup-demo, or the next free number
     labels:str='10', # Labels to keep: a number a class, or a share such as 10%
     seeds:int=3, # Times to draw labels and weights
+    *,
     train:int=150, # Training pictures a class
     test:int=60, # Test pictures a class
     epochs:int=6, # Passes of pretraining over the pictures

@@ -126,9 +126,10 @@ def evaluate(
     encoder:str, # encoder.safetensors of a pretraining, or its folder
     out:str|None=None, # New folder for result.json, report.html and encoder/; nothing is written without it
     labels:str='100%', # Labels to use: a number a class, such as 10, or a share, such as 10%
+    labels_csv:str|None=None, # CSV with columns path, class, split instead of class folders
+    *,
     size:int|None=None, # Side of the pictures in pixels; default the encoder's, else 64
     seed:int=0, # Picks the labelled photos and the weights of the random encoder
-    labels_csv:str|None=None, # CSV with columns path, class, split instead of class folders
     say=print, # Gets the table
 )->Evaluation:
     "What can be read off the frozen features of an encoder, stage by stage?"

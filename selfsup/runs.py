@@ -147,12 +147,13 @@ def pretrain(
     out:str, # New folder for encoder.safetensors, encoder.json, result.json and files.csv
     arch:str='small', # small, nin3 to nin5, or a name of torchvision's or timm's
     size:int=64, # Side of the square pictures in pixels
-    angles:list[float]=(0, 90, 180, 270), # Degrees, counter-clockwise
     epochs:int=20, # Passes over the photos
+    labels_csv:str|None=None, # CSV with columns path, class, split instead of class folders
+    *,
+    angles:list[float]=(0, 90, 180, 270), # Degrees, counter-clockwise
     bs:int=32, # Photos a batch; each gives a view for every angle
     lr:float=5e-3, # Peak learning rate
     seed:int=0, # Of weights and batches
-    labels_csv:str|None=None, # CSV with columns path, class, split instead of class folders
     say=print, # Gets a line an epoch
 )->Path: # The file encoder.safetensors
     "Pretrain an encoder by rotation on all training and unlabelled photos of a folder"
@@ -210,14 +211,15 @@ def finetune(
     encoder:str, # encoder.safetensors of a pretraining, or its folder; or an arch, such as small, to start from scratch
     out:str, # New folder for model.pkl, result.json and files.csv
     labels:str='100%', # Labels to use: a number a class, such as 10, or a share, such as 10%
+    freeze:bool=False, # Train the head alone
+    labels_csv:str|None=None, # CSV with columns path, class, split instead of class folders
+    *,
+    cut:int|None=None, # Keep this many stages of the encoder
     steps:int=200, # Batches to train on
     lr:float=3e-3, # Peak learning rate
     bs:int=32, # Photos a batch
-    freeze:bool=False, # Train the head alone
-    cut:int|None=None, # Keep this many stages of the encoder
     size:int|None=None, # Side of the pictures in pixels; default the encoder's, else 64
     seed:int=0, # Picks the labelled photos and the weights
-    labels_csv:str|None=None, # CSV with columns path, class, split instead of class folders
     say=print, # Gets the result in a line
 )->dict: # What result.json holds
     "Fine-tune an encoder on labelled photos, and test it"

@@ -182,12 +182,13 @@ def suitability(
     folder:str, # Photos: train/, valid/, unlabelled/ or any folder of pictures; what lies in test/ is not touched
     out:str|None=None, # New folder for result.json, files.csv and report.html; nothing is written without it
     size:int=32, # Side of the square pictures in pixels
+    labels_csv:str|None=None, # CSV with columns path, class, split instead of class folders
+    *,
     angles:list[float]=(0, 90, 180, 270), # Degrees, counter-clockwise
     n:int=500, # Photos to train on, at most
     n_ask:int=300, # Photos to ask about, at most; no more than a third of all
     epochs:int=8, # Passes over the photos, in each of the two runs
     seed:int=0, # Of the draw, weights and batches
-    labels_csv:str|None=None, # CSV with columns path, class, split instead of class folders
     say=print, # Gets the table and the reading
 )->Suitability:
     "Do these photos have an up? An estimate from two short runs; `InputError` under 60 photos"
