@@ -7,7 +7,7 @@ Docs: https://selfsup.github.io/selfsup/layout.html.md"""
 # %% auto #0
 __all__ = ['SPLITS', 'CSV', 'COLUMNS', 'split_of', 'looks_like_split', 'Layout', 'from_folders', 'from_table']
 
-# %% ../nbs/06_layout.ipynb #925b0786
+# %% ../nbs/06_layout.ipynb #f03b7426
 from .errors import InputError
 import csv
 import io
@@ -16,6 +16,7 @@ import re
 from collections import Counter, defaultdict
 from dataclasses import dataclass, field
 from pathlib import Path, PureWindowsPath
+from .console import counted
 from .scan import SYSTEM, look_through
 
 # %% ../nbs/06_layout.ipynb #4bd76cc1
@@ -194,7 +195,7 @@ def _lines(labels_csv):
     blanks = sum(any(cell != cell.strip() for cell in row) for row in read(False))
     return [(n, row) for n, row in lines if any(row)], blanks
 
-# %% ../nbs/06_layout.ipynb #52910fd3
+# %% ../nbs/06_layout.ipynb #884a1095
 def _table(labels_csv, notes):
     "The rows of a CSV file as dicts, each with its `line`"
     lines, blanks = _lines(labels_csv)
@@ -208,7 +209,7 @@ def _table(labels_csv, notes):
         if len(row) != len(header):
             raise InputError(f"'{labels_csv}', line {n}, has {len(row)} cells, but the first line has {len(header)}; put "
                              'what holds a comma between double quotes.')
-    if blanks: notes.append(f'Blanks around entries were dropped in {blanks} lines of the table.')
+    if blanks: notes.append(f"Blanks around entries were dropped in {counted(blanks, 'line')} of the table.")
     return [dict(zip(header, row), line=n) for n, row in lines[1:]]
 
 # %% ../nbs/06_layout.ipynb #45a48f19
@@ -232,7 +233,7 @@ def _check_rows(rows, labels_csv):
                              f"'{first['path']}'); each file may stand in one row.")
         seen[r['file']] = r
 
-# %% ../nbs/06_layout.ipynb #3bc04bc9
+# %% ../nbs/06_layout.ipynb #5e97913d
 def from_table(
     folder:str|Path, # Folder that the paths count from
     labels_csv:str|Path, # CSV file with columns path, class, split
@@ -245,9 +246,9 @@ def from_table(
         r['file'], foreign = _place(folder, r, labels_csv)
         windows += foreign
     _check_rows(rows, labels_csv)
-    if windows: notes.append(f'{windows} paths of the table were written for Windows, and read as such.')
+    if windows: notes.append(f"{counted(windows, 'path')} of the table, written for Windows, read as such.")
     ignored = sum(split_of(r['split']) == 'unlabelled' and r['class'] != '' for r in rows)
-    if ignored: notes.append(f'{ignored} photos of the table have a class but are unlabelled: their class is not used.')
+    if ignored: notes.append(f"{counted(ignored, 'photo')} of the table with a class, but unlabelled: the class is not used.")
     named = {r['file'] for r in rows}
     for f in found.files:
         if Path(os.path.normpath(f)) not in named: found.leave('not named in the table', f)
