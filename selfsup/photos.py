@@ -127,16 +127,16 @@ def _fate_notes(scan, folder):
     why = '; '.join(f'{len(files):,} {kind}: {_some(files, folder)}' for kind, files in kinds)
     return notes + [f"{len(bad):,} of {counted(len(scan), 'file')} cannot be opened and were left out ({why})."]
 
-# %% ../nbs/10_photos.ipynb #dc5cf1cb
+# %% ../nbs/10_photos.ipynb #6accc34d
 def _deep(scan, kind):
     "The rows of `scan` of one kind of deep pictures; those that are stretched one by one are not among them"
     return scan[(scan.deep == kind) & (scan.peak < 2**16) & (scan.refused == '')]
 
 @patch(as_prop=True)
-def bits(self:PhotoSet)->int: # 16 where there are no deep pictures
+def bits(self:PhotoSet)->int|None: # None where there are no deep gray pictures
     "Bits in use in the gray pictures that have more than 8"
     deep = _deep(self.scan, 'gray')
-    return bits_of(deep.peak.max()) if len(deep) else 16
+    return bits_of(deep.peak.max()) if len(deep) else None
 
 def _depth_notes(scan):
     "Sentences on pictures with more than 8 bits a channel"

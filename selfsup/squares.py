@@ -20,7 +20,7 @@ from .console import Progress, say
 from .opening import PILUpright
 from .photos import PhotoSet
 
-# %% ../nbs/11_squares.ipynb #ce207d81
+# %% ../nbs/11_squares.ipynb #95a82473
 def _stamp(file):
     "What changes when a file does; None where it has gone"
     try: s = os.stat(file)
@@ -32,7 +32,7 @@ class OpenSquare(Transform):
     input_types = Path, str, bytes, np.ndarray, Image.Image # fastai asks for these when it predicts
     def __init__(self,
         size:int, # Side in pixels
-        bits:int=16, # Of gray pictures with more than 8, such as `PhotoSet.bits`
+        bits:int|None=None, # Of gray pictures with more than 8, such as `PhotoSet.bits`; None is 16
         room:float=4e9, # Bytes to keep
     ):
         at_least(8, size=size)
@@ -43,14 +43,14 @@ class OpenSquare(Transform):
         return x if _stamp(key) in (stamp, None) else self.open(o)
     def __getstate__(self): return {**self.__dict__, 'kept': {}, 'most': 0}
 
-# %% ../nbs/11_squares.ipynb #370c1660
+# %% ../nbs/11_squares.ipynb #f99b0e19
 @patch
 def open(self:OpenSquare,
     o:Path|str|bytes|np.ndarray|Image.Image, # A photo
 )->TensorImage: # 3×size×size
     "The square of a photo, opened now"
     side = self.size, self.size
-    im = ImageOps.fit(PILUpright.create(o, bits=self.bits), side, Image.Resampling.BICUBIC)
+    im = ImageOps.fit(PILUpright.create(o, bits=self.bits or 16), side, Image.Resampling.BICUBIC)
     return TensorImage(np.array(im)).permute(2, 0, 1).contiguous()
 
 @patch
