@@ -153,5 +153,5 @@ def file_features(
     if not len(files): raise InputError('files is empty; give at least one picture.')
     block = DataBlock(TransformBlock(type_tfms=opener, batch_tfms=IntToFloatTensor), splitter=IndexSplitter([]))
     dls = block.dataloaders(files, bs=bs, shuffle=False, drop_last=False, num_workers=0)
-    normalize_like(dls, getattr(encoder, 'meta', {}).get('normalization'))
+    normalize_like(dls, encoder)
     return extract_features(encoder, dls.train, **kwargs)
