@@ -8,7 +8,8 @@ Docs: https://selfsup.github.io/selfsup/audit.html.md"""
 __all__ = ['PHOTOS', 'EMPTY', 'Audit', 'audit_shortcuts', 'audit']
 
 # %% ../nbs/74_audit.ipynb #0cc1f3e3
-from .errors import InputError, at_least, output_folder
+from .errors import InputError, at_least
+from .output import output_folder
 import time
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -17,11 +18,13 @@ from fastai.vision.all import *
 from matplotlib.figure import Figure
 from PIL import Image
 from scipy.stats import t as student_t
-from .photos import OpenSquare, read_photos
+from .loaders import rotation_dls
+from .photos import read_photos
 from .report import Report
 from .rotation import INVALID, RotationDL
-from .runs import end_report, rotation_dls, write_result
+from .runs import end_report, write_result
 from .shortcuts import PROBES, read_turn
+from .squares import OpenSquare
 from .watch import by_picture
 
 # %% ../nbs/74_audit.ipynb #b973c007

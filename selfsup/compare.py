@@ -8,13 +8,15 @@ Docs: https://selfsup.github.io/selfsup/compare.html.md"""
 __all__ = ['compare', 'demo']
 
 # %% ../nbs/71_compare.ipynb #5fd65bc0
-from .errors import InputError, at_least, output_folder
+from .errors import InputError, at_least
+from .output import output_folder
 import itertools
 import time
 from contextlib import redirect_stderr, redirect_stdout
 from io import StringIO
 from types import SimpleNamespace
 from fastai.vision.all import *
+from .budget import label_subset, parse_budget
 from .comparison import Comparison
 from .contest import ALL, IMAGENET, LONG, PROBE, RANDOM, ROTATION, SCRATCH, Contest, random_encoder
 from .curve import label_efficiency, label_plan
@@ -22,9 +24,9 @@ from .drawn import UPRIGHT, draw_world
 from .encoder import create_encoder, save_encoder
 from .figures import feature_map
 from .learner import rotation_learner
-from .photos import label_subset, parse_budget
+from .loaders import rotation_dls
 from .rotation import check_angles
-from .runs import open_photos, rotation_dls, rotation_history, train_rotation
+from .runs import open_photos, rotation_history, train_rotation
 
 # %% ../nbs/71_compare.ipynb #097f297c
 def _pretrain(dls, arch, epochs, lr, times, say):

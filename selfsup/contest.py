@@ -14,11 +14,13 @@ import time
 from dataclasses import dataclass
 from fastai.vision.all import *
 from .errors import InputError, at_least, check_rate
+from .budget import label_subset
 from .features import Features, file_features
 from .learner import normalize_like
-from .photos import OpenSquare, PhotoSet, label_subset
+from .photos import PhotoSet
 from .probes import LayerProbe, layer_probe, linear_probe
 from .runs import predict_files, train_labelled
+from .squares import OpenSquare
 
 # %% ../nbs/65_contest.ipynb #3318e13a
 SCRATCH, RANDOM, PROBE, ROTATION = 'from scratch', 'random, frozen', 'rotation, frozen', 'rotation, fine-tuned'

@@ -14,9 +14,9 @@ from dataclasses import dataclass
 from typing import NamedTuple
 from fastai.vision.all import *
 from scipy import stats
+from .budget import label_subset
 from .contest import COLOURS, ROTATION, SCRATCH, Contest, Run, hold_out, in_order
 from .interval import class_weights
-from .photos import label_subset
 
 # %% ../nbs/68_curve.ipynb #dd445073
 @dataclass(repr=False)

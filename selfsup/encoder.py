@@ -6,12 +6,14 @@ Docs: https://selfsup.github.io/selfsup/encoder.html.md"""
 
 # %% auto #0
 __all__ = ['Encoder', 'eval_mode', 'n_features', 'conv_block', 'small_encoder', 'nin_encoder', 'split_stages', 'TimmEncoder',
-           'create_encoder', 'save_encoder', 'load_encoder']
+           'is_saved', 'create_encoder', 'save_encoder', 'load_encoder']
 
 # %% ../nbs/30_encoder.ipynb #709f7f3a
 from .errors import InputError
 import difflib
 import json
+import math
+import os
 import platform
 from contextlib import contextmanager
 from importlib.metadata import version
@@ -19,8 +21,9 @@ from pathlib import Path
 import torch
 import torchvision
 from torch import nn
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file, save
 from fastai.vision.learner import create_body, model_meta
+from .rotation import check_angles
 
 # %% ../nbs/30_encoder.ipynb #2790854a
 class Encoder(nn.Sequential):
@@ -43,8 +46,8 @@ class Encoder(nn.Sequential):
         return res
 
     def groups(self)->list:
-        "Parameters of each stage, for learning rates by depth"
-        return [list(s.parameters()) for s in self]
+        "Parts that can be frozen, or get a learning rate, by themselves"
+        return list(self)
 
 # %% ../nbs/30_encoder.ipynb #9ab32657
 def _check_cut(n, most):
@@ -118,7 +121,14 @@ def split_stages(
 def _torchvision_encoder(arch, pretrained):
     cut = model_meta.get(arch, {}).get('cut')
     body = create_body(arch(weights='DEFAULT' if pretrained else None), 3, pretrained, cut)
-    return Encoder(*split_stages(body), arch=arch.__name__, family='torchvision')
+    res = Encoder(*split_stages(body), arch=arch.__name__, family='torchvision')
+    if pretrained: res.meta['normalization'] = _seen_by(arch)
+    return res
+
+def _seen_by(arch):
+    "Mean and standard deviation that torchvision's weights were trained with"
+    t = torchvision.models.get_model_weights(arch).DEFAULT.transforms()
+    return dict(mean=list(t.mean), std=list(t.std))
 
 # %% ../nbs/30_encoder.ipynb #569dbcea
 class TimmEncoder(nn.Module):
@@ -129,76 +139,171 @@ class TimmEncoder(nn.Module):
         self.model = timm.create_model(name, pretrained=pretrained, features_only=True)
         self.most = len(self.model.feature_info)
         self.meta = dict(arch=name, family='timm', stages=stages or self.most)
+        if pretrained: self.meta['normalization'] = {k: list(self.model.pretrained_cfg[k]) for k in ('mean', 'std')}
 
     @property
     def n_stages(self)->int: return self.meta['stages']
     def features(self, x): return self.model(x)[:self.n_stages]
     def forward(self, x): return self.features(x)[-1]
-    def groups(self)->list: return [list(self.parameters())]
+    def groups(self)->list: return [self]
     def cut(self, n):
         res = TimmEncoder(self.meta['arch'], stages=_check_cut(n, self.n_stages))
         res.model, res.meta = self.model, {**self.meta, 'stages': n}
         return res
 
+# %% ../nbs/30_encoder.ipynb #444281fb
+def is_saved(
+    encoder, # What a user gave as an encoder
+)->bool:
+    "Does `encoder` name a saved encoder, and not an architecture?"
+    if isinstance(encoder, Path): return True
+    if not isinstance(encoder, str): return False
+    slash = '/' in encoder or os.sep in encoder
+    return encoder.endswith('.safetensors') or (slash and not encoder.startswith('timm/'))
+
 # %% ../nbs/30_encoder.ipynb #648a3a01
 _own = {'small': small_encoder, **{f'nin{n}': (lambda n=n: nin_encoder(n)) for n in (3, 4, 5)}}
 
 def _unknown(arch, timm_names=()):
-    known = [*_own, *torchvision.models.list_models(torchvision.models), *timm_names]
+    if is_saved(arch):
+        return InputError(f"'{arch}' names a saved encoder; here the name of an architecture is needed, such as small.")
+    if Path(arch).exists(): return InputError(f"Unknown arch '{arch}'; {_there(arch)} for the encoder saved there.")
+    known = dict.fromkeys([*_own, *torchvision.models.list_models(torchvision.models), *timm_names])
     near = difflib.get_close_matches(arch, known, 3) or list(_own)
-    return InputError(f"Unknown arch '{arch}'; did you mean {', '.join(near)}? It may be small, nin3 to nin5, or a name of torchvision's or timm's.")
+    return InputError(f"Unknown arch '{arch}'; did you mean {', '.join(near)}? "
+                      "It may be small, nin3 to nin5, or a name of torchvision's or timm's.")
+
+def _there(name):
+    return f"there is a {'folder' if Path(name).is_dir() else 'file'} of that name: write ./{name}"
 
 # %% ../nbs/30_encoder.ipynb #17becdbe
 def create_encoder(
-    arch='small', # 'small', 'nin3' to 'nin5', a torchvision or timm name, 'timm/NAME', or a fastai or torchvision function
+    arch='small', # 'small', 'nin3' to 'nin5', a torchvision or timm name, 'timm/NAME', or a torchvision function
     pretrained:bool=False, # ImageNet weights; needs a network, and is not self-supervised
 ): # An `Encoder`, or a `TimmEncoder`
     "Make an encoder with fresh weights"
-    if callable(arch):
-        if arch in (small_encoder, nin_encoder): return arch()
-        return _torchvision_encoder(arch, pretrained)
+    if arch is small_encoder: arch = 'small'
+    if arch is nin_encoder: arch = 'nin4'
+    if callable(arch) and not isinstance(arch, nn.Module): return _torchvision_encoder(arch, pretrained)
+    if not isinstance(arch, str):
+        raise InputError(f'arch is a {type(arch).__name__}; give the name of an architecture, such as small.')
     if arch in _own:
-        if pretrained: raise InputError(f"There are no ImageNet weights for '{arch}'; take a torchvision or timm arch, such as resnet18.")
-        return _own[arch]()
-    if arch in torchvision.models.list_models(torchvision.models): return _torchvision_encoder(torchvision.models.get_model_builder(arch), pretrained)
+        if not pretrained: return _own[arch]()
+        raise InputError(f"There are no ImageNet weights for '{arch}'; take a torchvision or timm arch, such as resnet18.")
+    if arch in torchvision.models.list_models(torchvision.models):
+        return _torchvision_encoder(torchvision.models.get_model_builder(arch), pretrained)
     try: import timm
     except ImportError: raise InputError(f"{_unknown(arch)} For timm's names: pip install 'selfsup[timm]'.") from None
     name = arch.removeprefix('timm/')
     if not timm.is_model(name): raise _unknown(arch, timm.list_models())
     return TimmEncoder(name, pretrained)
 
+# %% ../nbs/30_encoder.ipynb #bf552455
+def _whole(v): return isinstance(v, int) and not isinstance(v, bool) and v > 0
+
+def _three(v): return isinstance(v, (list, tuple)) and len(v) == 3 and all(isinstance(c, (int, float)) for c in v)
+
+def _scales(v):
+    "Mean and standard deviation of three channels?"
+    if not isinstance(v, dict) or not all(_three(v.get(k)) for k in ('mean', 'std')): return False
+    return all(math.isfinite(c) for c in (*v['mean'], *v['std'])) and min(v['std']) > 0
+
+def _turns(v):
+    if not isinstance(v, (list, tuple)): return False
+    try: return bool(check_angles(v))
+    except InputError: return False
+
+# %% ../nbs/30_encoder.ipynb #8bc3fe4d
+_entries = {
+    'arch': (lambda v: isinstance(v, str), 'the name of an architecture'),
+    'family': (lambda v: v in ('own', 'torchvision', 'timm'), 'own, torchvision or timm'),
+    'stages': (_whole, 'a whole number above 0'),
+    'size': (lambda v: v is None or _whole(v), 'a whole number above 0, or null'),
+    'angles': (lambda v: v is None or _turns(v), 'a list of two or more different angles in degrees, or null'),
+    'normalization': (lambda v: v is None or _scales(v),
+                      'mean and std, three finite numbers each and std above 0, or null')}
+
+def _check_meta(meta, file):
+    "`InputError` for the first entry of `meta`, which stands in `file`, that is none"
+    for key, (good, words) in _entries.items():
+        if key in meta and not good(meta[key]):
+            raise InputError(f"{key} is {meta[key]!r:.80} in '{file}'; it must be {words}.")
+
+def _check_weights(state, what):
+    bad = [k for k, v in state.items() if v.is_floating_point() and not v.isfinite().all()]
+    if bad:
+        raise InputError(f"{what} are not finite, such as '{bad[0]}'; the training has diverged, "
+                         'so train anew with a lower learning rate.')
+
+# %% ../nbs/30_encoder.ipynb #9b784227
+def _write_whole(files):
+    "Write `files`, a dict of path to bytes, so that a stop on the way leaves the old ones whole"
+    parts = {file: file.with_name(f'{file.name}.part') for file in files}
+    try:
+        for file, part in parts.items(): part.write_bytes(files[file])
+        for file, part in parts.items(): os.replace(part, file)
+    finally:
+        for part in parts.values(): part.unlink(missing_ok=True)
+
 # %% ../nbs/30_encoder.ipynb #3d8bb1bc
 def save_encoder(
-    encoder, # `Encoder` or `TimmEncoder`
-    folder:str|Path, # Gets encoder.safetensors and encoder.json
+    encoder, # `Encoder` or `TimmEncoder`; `InputError` if its weights are not finite
+    folder:str|Path, # Gets encoder.safetensors and encoder.json; made if it does not exist
     **info # More for the JSON file, such as `size`, `angles`, `normalization`
 )->Path: # The weights' file
     "Write the weights and what is needed to use them"
     folder = Path(folder)
-    folder.mkdir(parents=True, exist_ok=True)
+    file, json_file = folder/'encoder.safetensors', folder/'encoder.json'
+    meta = {**encoder.meta, **info}
     state = {k: v.detach().cpu().contiguous() for k, v in encoder.state_dict().items()}
-    save_file(state, folder/'encoder.safetensors')
-    versions = {'python': platform.python_version(), **{p: version(p) for p in ('selfsup', 'torch', 'torchvision', 'fastai')}}
-    (folder/'encoder.json').write_text(json.dumps({**encoder.meta, **info, 'versions': versions}, indent=2))
-    return folder/'encoder.safetensors'
+    _check_meta(meta, json_file)
+    _check_weights(state, 'Nothing was saved: the weights of the encoder')
+    versions = {p: version(p) for p in ('selfsup', 'torch', 'torchvision', 'fastai')}
+    meta['versions'] = {'python': platform.python_version(), **versions}
+    text = json.dumps(meta, indent=2)
+    folder.mkdir(parents=True, exist_ok=True)
+    _write_whole({file: save(state), json_file: text.encode()})
+    return file
 
 # %% ../nbs/30_encoder.ipynb #75a8a1e9
 def load_encoder(
-    file:str|Path, # encoder.safetensors, or the folder that holds it
+    file:str|Path, # encoder.safetensors, or the folder that holds it; a text as `is_saved` wants it
 ): # The encoder; `meta` holds what the JSON file says
     "Read an encoder that `save_encoder` wrote"
+    if not is_saved(file): raise InputError(_no_file(str(file)))
     file = Path(file)
     if file.is_dir(): file = file/'encoder.safetensors'
     info = file.with_suffix('.json')
-    for f in (file, info):
-        if not f.is_file(): raise InputError(f"There is no file '{f}'; selfsup pretrain writes encoder.safetensors and encoder.json side by side.")
-    try: meta, state = json.loads(info.read_text()), load_file(file)
-    except Exception as e: raise InputError(f"'{file}' or its .json cannot be read ({type(e).__name__}); write it again with selfsup pretrain.") from None
-    if not isinstance(meta, dict) or not {'family', 'arch', 'stages'} <= set(meta):
-        raise InputError(f"'{info}' does not say family, arch and stages of an encoder; write it again with selfsup pretrain.")
-    encoder = create_encoder(f"timm/{meta['arch']}" if meta['family'] == 'timm' else meta['arch'])
-    if meta['stages'] < encoder.n_stages: encoder = encoder.cut(meta['stages'])
+    meta, state = _read(file, info)
+    try:
+        encoder = create_encoder(f"timm/{meta['arch']}" if meta['family'] == 'timm' else meta['arch'])
+        if meta['stages'] != encoder.n_stages: encoder = encoder.cut(meta['stages'])
+    except InputError as e: raise InputError(f"'{info}' cannot be used. {e}") from None
     try: encoder.load_state_dict(state)
-    except RuntimeError: raise InputError(f"The weights in '{file}' do not fit the architecture '{meta['arch']}' named in '{info.name}'; the two files do not belong together.") from None
+    except RuntimeError:
+        raise InputError(f"The weights in '{file}' do not fit the architecture '{meta['arch']}' named in "
+                         f"'{info.name}'; the two files do not belong together.") from None
     encoder.meta = meta
     return encoder
+
+# %% ../nbs/30_encoder.ipynb #5f7983bd
+def _no_file(name):
+    hint = _there(name) if Path(name).exists() else 'give a file or folder, with a slash, such as ./results/encoder'
+    return f"'{name}' can only be the name of an architecture, and a saved encoder is needed; {hint}."
+
+def _read(file, info):
+    "What the JSON file `info` says, and the weights in `file`"
+    for f in (file, info):
+        if not f.is_file():
+            raise InputError(f"There is no file '{f}'; selfsup pretrain writes encoder.safetensors "
+                             'and encoder.json side by side.')
+    try: meta, state = json.loads(info.read_text(encoding='utf-8')), load_file(file)
+    except Exception as e:
+        raise InputError(f"'{file}' or its .json cannot be read ({type(e).__name__}); "
+                         'write it again with selfsup pretrain.') from None
+    if not isinstance(meta, dict) or not {'family', 'arch', 'stages'} <= set(meta):
+        raise InputError(f"'{info}' does not say family, arch and stages of an encoder; "
+                         'write it again with selfsup pretrain.')
+    _check_meta(meta, info)
+    _check_weights(state, f"The weights in '{file}'")
+    return meta, state

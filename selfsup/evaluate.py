@@ -8,20 +8,23 @@ Docs: https://selfsup.github.io/selfsup/evaluate.html.md"""
 __all__ = ['THIS', 'RANDOM_ENCODER', 'PIXELS', 'pixel_features', 'Evaluation', 'evaluate']
 
 # %% ../nbs/72_evaluate.ipynb #8772e8e6
-from .errors import InputError, output_folder
+from .errors import InputError
+from .output import output_folder
 import time
 from dataclasses import dataclass
 from fastai.vision.all import *
+from .budget import label_subset
 from .contest import Contest, hold_out, random_encoder
 from .encoder import load_encoder, save_encoder
 from .features import Features, stage_names
-from .interval import paired_interval
 from .figures import attention_maps, feature_map, first_filters, retrieval
-from .photos import OpenSquare, label_subset
+from .interval import paired_interval
+from .loaders import rotation_dls
 from .probes import LayerProbe, knn_predict, plot_stages
 from .report import Report
+from .runs import end_report, open_photos, write_result
 from .scan import count_fates
-from .runs import end_report, open_photos, rotation_dls, write_result
+from .squares import OpenSquare
 
 # %% ../nbs/72_evaluate.ipynb #e8d30db7
 THIS, RANDOM_ENCODER, PIXELS = 'this encoder', 'random encoder', 'pixels'

@@ -16,7 +16,7 @@ import numpy as np
 from fastai.vision.all import *
 from .encoder import Encoder, TimmEncoder, eval_mode
 from .learner import normalize_like
-from .photos import OpenSquare
+from .squares import OpenSquare
 
 # %% ../nbs/45_features.ipynb #c031faa8
 def _own(encoder): return isinstance(encoder, (Encoder, TimmEncoder))
@@ -49,16 +49,18 @@ def _channels_first(encoder, s, m, x):
     last = getattr(getattr(encoder, 'model', encoder), 'output_fmt', None) == 'NHWC'
     if last and m.ndim == 4 and _fits(o := m.permute(0, 3, 1, 2), x): return o
     if _fits(m, x): return m
-    raise InputError(f"stages holds {s!r}, which gives {'×'.join(map(str, m.shape))}, no map B×C×H×W of the pictures; "
+    raise InputError(f"stages holds {s!r}, which gives {_shape(m)}, no map B×C×H×W of the pictures; "
                      'its channels seem to come last, so choose other stages.')
 
 # %% ../nbs/45_features.ipynb #9e2c47da
 def stage_outputs(
     encoder:nn.Module, # Any encoder
-    x:torch.Tensor, # Pictures B×3×S×S
+    x:torch.Tensor, # Pictures B×3×S×S, floats
     stages:list|None=None, # Some of `stage_names`, or dotted names of submodules; default all that are called
 )->dict: # Stage to what it gives for `x`; feature maps are B×C×H×W
     "Run `encoder` and keep the output of `stages`"
+    if x.ndim != 4 or not x.is_floating_point():
+        raise InputError(f'x is {_shape(x)} of {x.dtype}; give pictures B×3×S×S of floats, normalised.')
     names = _check_stages(encoder, stages)
     maps = dict(enumerate(encoder.features(x), 1)) if _own(encoder) else _hooked(encoder, names, x)
     idle = [s for s in names if s not in maps]
@@ -81,16 +83,20 @@ def _check_stages(encoder, stages):
 
 # %% ../nbs/45_features.ipynb #d214b773
 def pool(
-    x:torch.Tensor, # B×C×H×W, B×T×C (tokens) or B×C
+    x:torch.Tensor, # B×C×H×W, B×T×C (tokens) or B×C; `InputError` for other shapes
 )->torch.Tensor: # B×C
     "The mean over places"
+    if x.ndim not in (2, 3, 4):
+        raise InputError(f'x is {_shape(x)}; give B×C×H×W, B×T×C or B×C.')
     return x.mean((2, 3)) if x.ndim == 4 else x.mean(1) if x.ndim == 3 else x
+
+def _shape(x): return '×'.join(map(str, x.shape)) or 'a single number'
 
 # %% ../nbs/45_features.ipynb #652ae13c
 class Features:
     "`x[stage]` is an array N×C, `y` the N labels, or None"
     def __init__(self,
-        n:int, # Pictures
+        n:int, # Rows: pictures, or views of them
         folder:tempfile.TemporaryDirectory|None=None, # Holds the arrays; default the memory
     ):
         self.n, self.folder, self.x, self.y, self.at = n, folder, {}, None, 0
@@ -122,18 +128,19 @@ def add(self:Features,
 # %% ../nbs/45_features.ipynb #4cd1e87a
 def extract_features(
     encoder:nn.Module, # Any encoder; it is not changed
-    dl:DataLoader, # Of N pictures; read without shuffling and without augmentation, whatever it was made for
+    dl:DataLoader, # Of N items; read without shuffling and without augmentation, whatever it was made for
     stages:list|None=None, # As for `stage_outputs`
     room:float=1e9, # Bytes; a larger table goes to a temporary folder
     progress:bool=False, # Show a bar
-)->Features: # Rows in the order of the loader's items
+)->Features: # Rows in the order of the loader's items; those of a `RotationDL` are views, and `y` their turns
     "Pooled features of every stage, in 32 bits"
     if dl.shuffle or dl.drop_last: dl = dl.new(shuffle=False, drop_last=False)
-    res, splits = None, getattr(dl.dataset, 'set_split_idx', None)
+    n, res, splits = len(dl.get_idxs()), None, getattr(dl.dataset, 'set_split_idx', None)
+    if not n: raise InputError('dl has no pictures; give at least one.')
     with torch.no_grad(), eval_mode(encoder) as dev, splits(1) if splits else nullcontext():
         for b in progress_bar(dl, leave=False) if progress else dl:
             maps = stage_outputs(encoder, TensorBase(b[0]).as_subclass(Tensor).float().to(dev), stages)
-            if res is None: res = _table(dl.n, maps.values(), room)
+            if res is None: res = _table(n, maps.values(), room)
             res.add(maps, maps.values(), b[1] if len(b) > 1 else None)
     return res
 
@@ -153,5 +160,5 @@ def file_features(
     if not len(files): raise InputError('files is empty; give at least one picture.')
     block = DataBlock(TransformBlock(type_tfms=opener, batch_tfms=IntToFloatTensor), splitter=IndexSplitter([]))
     dls = block.dataloaders(files, bs=bs, shuffle=False, drop_last=False, num_workers=0)
-    normalize_like(dls, getattr(encoder, 'meta', {}).get('normalization'))
+    normalize_like(dls, encoder)
     return extract_features(encoder, dls.train, **kwargs)

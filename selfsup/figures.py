@@ -15,7 +15,7 @@ from sklearn.decomposition import PCA
 from sklearn.manifold import TSNE
 from .encoder import eval_mode
 from .features import stage_outputs
-from .photos import PILUpright
+from .opening import PILUpright
 from .rotation import RotationDL
 
 # %% ../nbs/48_figures.ipynb #36df8d44

@@ -10,15 +10,18 @@ __all__ = ['augmentation', 'open_photos', 'rotation_dls', 'CachedDL', 'lay_out',
            'predict_files', 'finetune']
 
 # %% ../nbs/60_runs.ipynb #32b26511
-from .errors import InputError, at_least, check_rate, output_folder
+from .errors import InputError, at_least, check_rate
+from .output import output_folder
 import json
 import time
 from fastai.vision.all import *
+from .budget import label_subset
 from .encoder import save_encoder
 from .learner import as_encoder, rotation_learner, transfer_learner
-from .photos import OpenSquare, PhotoSet, label_subset, read_photos
+from .photos import PhotoSet, read_photos
 from .report import Report
 from .rotation import RotationBlock
+from .squares import OpenSquare
 
 # %% ../nbs/60_runs.ipynb #b252596a
 def augmentation():

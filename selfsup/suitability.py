@@ -8,7 +8,8 @@ Docs: https://selfsup.github.io/selfsup/suitability.html.md"""
 __all__ = ['self_similarity', 'ShufflePatches', 'Suitability', 'suitability']
 
 # %% ../nbs/76_suitability.ipynb #d33a63d3
-from .errors import at_least, output_folder
+from .errors import at_least
+from .output import output_folder
 import time
 from dataclasses import dataclass
 from fastai.vision.all import *
@@ -17,10 +18,12 @@ from scipy.stats import t as student_t
 from sklearn.cluster import KMeans
 from .features import file_features
 from .figures import plain
-from .photos import OpenSquare, PhotoSet, read_photos
+from .loaders import rotation_dls
+from .photos import PhotoSet, read_photos
 from .report import Report
 from .rotation import check_angles, circle_mask, rotate
-from .runs import end_report, rotation_dls, train_rotation, write_result
+from .runs import end_report, train_rotation, write_result
+from .squares import OpenSquare
 from .watch import by_picture
 
 # %% ../nbs/76_suitability.ipynb #d4fcf4ac

@@ -14,9 +14,11 @@ import numpy as np
 import pandas as pd
 import matplotlib.pyplot as plt
 from fastai.vision.all import *
+from .budget import label_subset
 from .features import file_features
-from .photos import OpenSquare, PhotoSet, label_subset
+from .photos import PhotoSet
 from .probes import knn_predict, linear_probe
+from .squares import OpenSquare
 
 # %% ../nbs/47_watch.ipynb #4ed2ef6c
 def watched_photos(

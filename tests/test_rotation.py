@@ -1,10 +1,18 @@
 "Stock fastai methods on the rotation task: every one counts N pictures × k angles."
+import inspect
 import shutil
 import warnings
+import numpy as np
+import pandas as pd
 import pytest
+from PIL import Image
 from selfsup.all import *
 from selfsup.errors import InputError
-from fastai.vision.all import ClassificationInterpretation, ImageDataLoaders, Path, ProgressCallback, Resize, aug_transforms, load_learner, torch
+from selfsup.rotation import Views
+from fastai.vision.all import (
+    CategoryBlock, ClassificationInterpretation, DataBlock, GrandparentSplitter, ImageBlock, ImageDataLoaders, L, Path,
+    ProgressCallback, Resize, TensorImage, TfmdDL, aug_transforms, load_learner, parent_label, tensor, torch)
+from torchvision.transforms.functional import InterpolationMode, rotate as tv_rotate
 import matplotlib
 matplotlib.use('Agg')
 
@@ -30,6 +38,94 @@ def learn(request, world):
     learn.remove_cb(ProgressCallback)
     with learn.no_logging(): learn.fit(1, 1e-3)
     return learn
+
+@pytest.mark.parametrize('size', [(48, 48), (64, 40), (37, 90)])
+def test_rotate_is_pillows_and_torchvisions(size):
+    im = draw_picture('house', 3).resize(size)
+    x = tensor(np.array(im)).permute(2, 0, 1)
+    for a in (*np.arange(-355, 720, 11.), 1e-6, 89.99, 90.01, 269):
+        turn = lambda o: tv_rotate(o, a, InterpolationMode.BILINEAR)
+        inside = turn(torch.ones(1, *x.shape[1:]))[0] > .9999
+        pillow = tensor(np.array(im.rotate(a, Image.Resampling.BILINEAR))).permute(2, 0, 1)
+        ours = rotate(x, a)
+        assert (ours.dtype, ours.shape) == (torch.uint8, x.shape)
+        assert (ours.int() - pillow.int())[:, inside].abs().max() <= 1
+        assert (rotate(x.float(), a) - turn(x.float()))[:, inside].abs().max() < .05
+
+@pytest.mark.parametrize('quarter', [-90, 0, 90, 180, 270, 360])
+def test_near_a_quarter_turn_is_nearly_the_quarter_turn(quarter):
+    x = torch.rand(2, 3, 33, 33)
+    for d in (1e-3, -1e-3): assert torch.allclose(rotate(x, quarter + d), rotate(x, quarter), atol=1e-2)
+
+def test_two_turns_add_up():
+    ramp, inside = torch.linspace(0, 1, 33), circle_mask(33).bool()
+    smooth = (ramp[:, None]*ramp**2)[None]
+    difference = rotate(rotate(smooth, 30), 25) - rotate(smooth, 55)
+    assert difference[:, inside].abs().max() < .01
+
+@pytest.mark.parametrize('dtype', [torch.uint8, torch.int16, torch.bool, torch.float16, torch.bfloat16, torch.float64])
+def test_rotate_keeps_the_number_type(dtype):
+    x = (torch.rand(3, 16, 16)*200).to(dtype)
+    assert rotate(x, 30).dtype == dtype and rotate(x, 90).dtype == dtype
+    assert type(rotate(TensorImage(x), 30)) is TensorImage
+    assert (rotate(torch.ones(3, 16, 16).to(dtype), 30).float() - 1).abs().max() < 1e-6
+
+@pytest.mark.parametrize('angle', [float('nan'), float('inf'), -float('inf')])
+def test_rotate_wants_a_finite_angle(angle):
+    with pytest.raises(InputError, match='finite'): rotate(torch.rand(3, 8, 8), angle)
+
+def test_no_invented_pixel_shows_through_the_circle():
+    inside = circle_mask(24).bool()
+    assert all(torch.equal(rotate(inside, a), inside) for a in (90, 180, 270))
+    for a in range(1, 90, 7):
+        seen = tv_rotate(torch.ones(1, 24, 24), a, InterpolationMode.BILINEAR)[0]
+        assert (seen[inside] > .9999).all()
+
+@pytest.mark.parametrize('angles', ['09', ['0', '90'], [0, None], [0, float('nan')], [0, float('inf')], [0], 90, [0, -1e-20], [0, 90, 450]])
+def test_angles_that_are_none(angles):
+    with pytest.raises(InputError): check_angles(angles)
+
+def test_views_at_neighbouring_angles_differ(world):
+    dls = RotationDataLoaders.from_folder(world, angles=(0, 90, 269), bs=4, num_workers=0)
+    x = dls.valid.one_batch()[0][:3]
+    assert (x[1] - x[2]).abs().mean() > .5*(x[1] - x[0]).abs().mean()
+
+def block(angles, *more):
+    return DataBlock((ImageBlock(PILUpright), RotationBlock(angles), *more), get_items=picture_files,
+                     splitter=GrandparentSplitter(), item_tfms=Resize(32))
+
+@pytest.mark.parametrize('angles', [(0, 180), (0, 90, 180), (0, 90, 180, 270)], ids=len)
+@pytest.mark.parametrize('make', [
+    lambda b, w: b.weighted_dataloaders(w, wgts=np.ones(30), num_workers=0),
+    lambda b, w: b.datasets(w).partial_dataloaders(4, after_item=b.item_tfms, after_batch=b.batch_tfms, num_workers=0),
+    lambda b, w: b.dataloaders(w, dl_type=TfmdDL, num_workers=0)], ids=['weighted', 'partial', 'plain'])
+def test_loaders_that_do_not_deal_the_turns_are_refused(world, angles, make):
+    with pytest.raises(InputError, match='deal out the turns'): make(block(angles), world).train.one_batch()
+
+def test_a_third_block_is_refused(world):
+    more = DataBlock((ImageBlock(PILUpright), RotationBlock, CategoryBlock), get_items=picture_files, n_inp=1,
+                     get_y=[parent_label, parent_label], splitter=GrandparentSplitter(), item_tfms=Resize(32))
+    with pytest.raises(InputError, match='3 blocks'): more.dataloaders(world, num_workers=0)
+
+def test_some_of_the_items_keep_their_turns(world):
+    dls = RotationDataLoaders.from_folder(world, bs=5, num_workers=0)
+    items = dls.valid.items
+    for at in (slice(3), slice(2, 20, 3), [5, 0], tensor([5, 0]), np.array([5, 0]), items_mask(len(items))):
+        part, want = items[at], L(range(len(items)))[at]
+        assert isinstance(part, Views) and part.turns == [i % 4 for i in want]
+        batch = dls.test_dl(part, with_labels=True).one_batch()
+        assert batch[1].tolist() == part.turns[:len(batch[1])]
+
+def items_mask(n): return [i % 3 == 0 for i in range(n)]
+
+def test_loaders_take_each_argument_that_they_show(world):
+    files, table = picture_files(world/'train'), pd.DataFrame({'name': [str(f) for f in picture_files(world/'train')]})
+    calls = {'from_folder': (world,), 'from_path_func': (world, files), 'from_df': (table, '/'), 'from_lists': (world, files[:12], files[12:])}
+    for name, given in calls.items():
+        f = getattr(RotationDataLoaders, name)
+        for p in list(inspect.signature(f).parameters.values())[len(given):]:
+            dls = f(*given, num_workers=0, **{'item_tfms': Resize(32), p.name: p.default})
+            assert dls.valid.one_batch()[0].shape[1:] == (3, 32, 32), (name, p.name)
 
 def test_predictions_count_views(learn):
     k = learn.dls.c
@@ -59,6 +155,8 @@ def test_methods_for_people(learn, tmp_path):
     angle, _, probs = learn.predict(file)
     assert angle in learn.dls.vocab and len(probs) == learn.dls.c
     learn.export(tmp_path/'model.pkl')
+    exported = (tmp_path/'model.pkl').read_bytes()
+    assert not [f for f in picture_files(learn.dls.path) if f.name.encode() in exported], 'a path of a picture'
     with warnings.catch_warnings():
         warnings.simplefilter('ignore')
         again = load_learner(tmp_path/'model.pkl')
