@@ -33,13 +33,14 @@ def duration(
     if s < 100*60: return f'{round(s/60)} min'
     return f'{s//3600} h {s//60 % 60} min'
 
-# %% ../nbs/02_console.ipynb #e0574b1a
+# %% ../nbs/02_console.ipynb #da8ce4d8
 def counted(
     n:int, # How many
     thing:str, # What, in the singular
+    things:str='', # In the plural; default with an s at the end
 )->str:
     "A number with its noun"
-    return f'{n:,} {thing}' + 's'*(n != 1)
+    return f'{n:,} {thing}' if n == 1 else f"{n:,} {things or thing + 's'}"
 
 # %% ../nbs/02_console.ipynb #5e0278c7
 class Progress:

@@ -41,13 +41,14 @@ def rotation_dls(
     block = DataBlock((pictures, RotationBlock(angles)), splitter=splitter, batch_tfms=augmentation())
     return block.dataloaders(train + valid, bs=min(bs, len(train)), val_bs=64, num_workers=0)
 
-# %% ../nbs/55_loaders.ipynb #fc794c8b
+# %% ../nbs/55_loaders.ipynb #e73065b5
 class CachedDL(TfmdDL):
     "A `TfmdDL` that makes each item once; for item transforms without chance"
     kept = None
     def do_item(self, s):
-        if self.kept is None: self.kept = {}
         key = self.dataset.items[s or 0]
+        if not isinstance(key, tuple): return super().do_item(s)  # a photo to predict, and no row to train on
+        if self.kept is None: self.kept = {}
         if key not in self.kept: self.kept[key] = super().do_item(s)
         return self.kept[key]
     def __getstate__(self): return {k: v for k, v in self.__dict__.items() if k != 'kept'}

@@ -150,7 +150,7 @@ def _depth_notes(scan):
                      ('; they come out nearly black, so save them anew over the full range.' if dark else '.'))
     return notes
 
-# %% ../nbs/10_photos.ipynb #12a44f1d
+# %% ../nbs/10_photos.ipynb #4cd1c711
 def _check_names(photos):
     "`InputError` where two classes have one name, but for case, blanks or the way that accents are written"
     known = {}
@@ -166,7 +166,7 @@ def _check_classes(photos):
     here, train, valid, test = photos.folder, *(set(photos.labels(s)) - {''} for s in ('train', 'valid', 'test'))
     _check_names(photos)
     if len(photos.classes) < 2:
-        raise InputError(f"'{here}' holds {counted(len(photos.classes), 'class').replace('classs', 'classes')}; "
+        raise InputError(f"'{here}' holds {counted(len(photos.classes), 'class', 'classes')}; "
                          'telling classes apart needs at least two class folders.')
     for split, classes in (('test', test), ('validation', valid)):
         if classes - train:
