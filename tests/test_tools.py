@@ -5,8 +5,10 @@ from pathlib import Path
 
 import pytest
 from fastcore.nbio import md_frontmatter, mk_cell
+from nbclient import NotebookClient
 from nbdev.config import get_config
 from nbdev.doclinks import NbdevLookup
+from nbformat.v4 import new_code_cell, new_notebook
 
 from links import anchors, leads_nowhere, links, page_text
 from outputs import complaints
@@ -157,3 +159,8 @@ def test_misshown(tmp_path):
     assert [line.partition(': ')[::2] for line in misshown(tmp_path)] == found[:3]
 
 def test_smart_punctuation_is_off(): assert 'from: markdown-smart' in (Path(__file__).parents[1]/'nbs/_quarto.yml').read_text().splitlines()
+
+def test_imports_are_silent_in_jupyter():
+    cell = new_code_cell('from selfsup.all import *\nfrom fastai.vision.all import *')
+    NotebookClient(new_notebook(cells=[cell]), timeout=300).execute()
+    assert cell.outputs == []
