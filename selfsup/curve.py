@@ -16,7 +16,8 @@ from fastai.vision.all import *
 from scipy import stats
 from .budget import label_subset
 from .contest import COLOURS, ROTATION, SCRATCH, Contest, Run, hold_out, in_order
-from .interval import class_weights
+from .interval import class_weights, paired_interval
+from .verdict import Difference
 
 # %% ../nbs/68_curve.ipynb #dd445073
 @dataclass(repr=False)
@@ -28,7 +29,8 @@ class Curve:
     def __post_init__(self):
         keys = [(r.method, r.labels, r.seed) for r in self.runs]
         twice = [k for k in keys if keys.count(k) > 1]
-        if twice: raise InputError('{0} stands twice with {1} labels and seed {2}; give each run once.'.format(*twice[0]))
+        if twice:
+            raise InputError('{0} stands twice with {1} labels and seed {2}; give each run once.'.format(*twice[0]))
 
     def accuracies(self, method)->dict: # Number of labels to the balanced accuracies of its seeds, in %
         "Balanced test accuracy of `method` at each budget, over seeds"
@@ -56,12 +58,13 @@ def table(self:Curve)->pd.DataFrame: # One row a contestant, one column a number
 # %% ../nbs/68_curve.ipynb #f2381db4
 @patch
 def plot(self:Curve)->plt.Figure:
-    "The curves, labels on a logarithmic axis, with 95 % t-intervals over seeds; set apart a little so that their bars can be told"
+    "The curves with 95 % t-intervals over seeds, set apart a little; labels on a logarithmic axis"
     fig, ax = plt.subplots(figsize=(7.4, 3.8))
     for i, m in enumerate(self.methods):
         acc = self.accuracies(m)
         mean, half = ([f(a) for a in acc.values()] for f in (np.mean, _half))
-        ax.errorbar(np.array(list(acc))*1.04**(i - (len(self.methods) - 1)/2), mean, half, marker='o', ms=4, capsize=2, color=COLOURS.get(m), label=m)
+        x = np.array(list(acc))*1.04**(i - (len(self.methods) - 1)/2)
+        ax.errorbar(x, mean, half, marker='o', ms=4, capsize=2, color=COLOURS.get(m), label=m)
     ticks = sorted({r.labels for r in self.runs})
     ax.set(xscale='log', xlabel='labels in all', ylabel='balanced test accuracy, %')
     ax.set_ylim(max(0, ax.get_ylim()[0]), min(100, ax.get_ylim()[1]))
@@ -73,6 +76,23 @@ def plot(self:Curve)->plt.Figure:
     fig.tight_layout()
     plt.close(fig)
     return fig
+
+# %% ../nbs/68_curve.ipynb #4c1f0a01
+@patch
+def difference(self:Curve,
+    labels:int, # A number of labels that was run
+    method:str=ROTATION, # The contestant
+)->Difference: # In points of balanced accuracy
+    "`method` minus from scratch, over the seeds that both have; `InputError` where there are none"
+    at = lambda m: {r.seed: r.preds == self.truth for r in self.runs if (r.method, r.labels) == (m, labels)}
+    ours, scratch = at(method), at(SCRATCH)
+    if not (both := sorted(ours.keys() & scratch.keys())):
+        has = ' and '.join(f"'{m}' has {list(self.accuracies(m))}" for m in (method, SCRATCH))
+        raise InputError(f"There are no runs of the same seed with {labels} labels to compare: {has}.")
+    a, b = (np.stack([hits[seed] for seed in both]) for hits in (ours, scratch))
+    w = class_weights(self.truth)
+    seeds = 100*((a.astype(float) - b)*w).sum(1)/w.sum()
+    return Difference(*100*np.array(paired_interval(a, b, self.truth, balanced=True)), tuple(seeds))
 
 # %% ../nbs/68_curve.ipynb #2e41afe2
 @patch
@@ -94,14 +114,19 @@ def saving(self:Curve,
     method:str=ROTATION, # The contestant that saves
 )->str:
     "One sentence: how many labels does `method` save?"
-    ours, scratch = self.accuracies(method), self.accuracies(SCRATCH)
-    if labels not in ours or not scratch: raise InputError(f"There are no runs of '{method}' with {labels} labels and of '{SCRATCH}'; '{method}' has {list(ours)}.")
-    acc, spread = ours[labels].mean(), f' ± {ours[labels].std(ddof=1):.1f}' if len(ours[labels]) > 1 else ''
-    need, most = self.labels_needed(acc), max(scratch)
-    start = f"'{method}' reaches {acc:.1f}{spread} % with {labels:,} labels"
+    d, ours = self.difference(labels, method), self.accuracies(method)[labels]
+    spread = f' ± {ours.std(ddof=1):.1f}' if len(ours) > 1 else ''
+    start = f"'{method}' reaches {ours.mean():.1f}{spread} % with {labels:,} labels"
+    need, most = self.labels_needed(ours.mean()), max(self.accuracies(SCRATCH))
+    saved = f'some {need - labels:,.0f} labels are saved'
     if need <= labels: return f"{start}, and '{SCRATCH}' needs no more: no labels are saved."
-    if need == np.inf: return f"{start}; '{SCRATCH}' does not reach that with {most:,}, the most that were tried" + (f": more than {most - labels:,} labels are saved." if most > labels else '.')
-    return f"{start}; '{SCRATCH}' needs about {need:,.0f}: some {need - labels:,.0f} labels are saved."
+    if len(d.seeds) < 2: return f"{start}; one seed cannot show a difference to '{SCRATCH}', so no saving is claimed."
+    if d.low <= 0:
+        seen = f'{d.points:+.1f} points, 95 % interval {d.low:+.1f} to {d.high:+.1f}'
+        return f"{start}; no difference to '{SCRATCH}' was seen there ({seen}), so no saving is claimed."
+    if need < np.inf: return f"{start}; '{SCRATCH}' needs about {need:,.0f}: {saved}."
+    more = f': more than {most - labels:,} labels are saved.' if most > labels else '.'
+    return f"{start}; '{SCRATCH}' does not reach that with {most:,}, the most that were tried{more}"
 
 # %% ../nbs/68_curve.ipynb #5d3f81aa
 class Terms(NamedTuple):
@@ -139,15 +164,18 @@ def label_efficiency(
     say=noop, # Gets a line for every run
 )->Curve:
     "Run every contestant at every budget, with the same labels for all"
-    if not budgets: raise InputError('budgets is empty; give numbers of labels a class, such as 1, 5, 20, or shares such as 10%.')
+    if not budgets:
+        raise InputError('budgets is empty; give numbers of labels a class, such as 1, 5, 20, or shares such as 10%.')
     runs, rates = [], {}
     def done(r):
         runs.append(r)
-        say(f'{r.labels:,} labels, seed {r.seed + 1} of {seeds}, {r.method}: {r.knob} {r.value:g} ({r.chosen}), {r.seconds:.0f} s')
+        chosen = f'{r.knob} {r.value:g} ({r.chosen})'
+        say(f'{r.labels:,} labels, seed {r.seed + 1} of {seeds}, {r.method}: {chosen}, {r.seconds:.0f} s')
     for (budget, terms), seed in itertools.product(label_plan(contest, budgets, say).items(), range(seeds)):
         idxs = label_subset(contest.labels, budget, seed)
         for m, encoders in tuned.items():
-            taken = dict(lr=rates[m, seed, terms.source], chosen=f'that of {terms.source:,} labels') if terms.source else {}
+            taken = {}
+            if n := terms.source: taken = dict(lr=rates[m, seed, n], chosen=f'that of {n:,} labels')
             done(contest.finetune(m, encoders[seed % len(encoders)], idxs, seed, steps=terms.steps, **taken))
             rates[m, seed, terms.labels] = runs[-1].value
         for m, features in frozen.items(): done(contest.probe(m, features[seed % len(features)], idxs, seed))

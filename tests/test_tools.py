@@ -4,12 +4,18 @@ from importlib import metadata
 from pathlib import Path
 
 import pytest
-from fastcore.nbio import mk_cell
+from fastcore.nbio import md_frontmatter, mk_cell
+from nbclient import NotebookClient
+from nbdev.config import get_config
+from nbdev.doclinks import NbdevLookup
+from nbformat.v4 import new_code_cell, new_notebook
 
 from links import anchors, leads_nowhere, links, page_text
 from outputs import complaints
 from readme import cell_md, readme_link
+from rendering import lost_dashes, mistaken_names, misshown, nested_links
 from requirements import required
+from titles import lost_lines
 
 DOCS = 'https://selfsup.example/docs'
 
@@ -91,3 +97,70 @@ def test_readme_cells(tmp_path, monkeypatch):
 def test_required():
     names = required(metadata.distribution('nbconvert'))
     assert 'jinja2' in names and 'nbdev' not in names
+
+def page(*texts): return dict(cells=[dict(id=f'c{i}', cell_type='markdown', source=text.splitlines(True)) for i, text in enumerate(texts)])
+
+@pytest.mark.parametrize('texts', [('# Title\n\n> What it is',), ('# Title',), ('# Title\n> What it is\n', 'An introduction.\n\n> A quotation'),
+                                   ('No title\n\nat all',), ('## A section\n\nand text', '# Title')])
+def test_title_keeps_all(texts): assert lost_lines(page(*texts)) == []
+
+@pytest.mark.parametrize('text, lost', [('# Title\n\n> What it is\n\nAn introduction.', ['An introduction.']), ('# Title\n> one\n> two', ['> two']),
+                                        ('# Title\n\n- a point: here\n- another', ['- a point: here', '- another']),
+                                        ('before\n# Title\n## Section', ['before', '## Section'])])
+def test_title_loses(text, lost):
+    assert [line.partition(': ')[2] for line in lost_lines(page(text, 'more'))] == lost
+    assert [line.partition(': ')[2] for line in lost_lines(page('no title', text, 'more'))] == lost
+
+@pytest.mark.parametrize('kept, dropped', [('# T\n\n> D', ''), ('# T\n\n> D\n', 'An introduction.'), ('# T\n> D\n', '> second')])
+def test_title_as_nbdev_reads_it(kept, dropped):
+    assert md_frontmatter(f'{kept}{dropped}') == dict(title='T', description='D')
+    assert len(lost_lines(page(f'{kept}{dropped}'))) == bool(dropped)
+
+@pytest.mark.parametrize('text', ['[`f`](a.html#f) and [g](b.html)', '[![](a.png)](b.html)', '[![a [b](c)](a.png)](b.html)', '```\n[[`f`](a)](b)\n```',
+                                  '- [x] [`f`](a)', '[1] [`f`](a) (b)'])
+def test_links_not_nested(text): assert not list(nested_links(text))
+
+@pytest.mark.parametrize('text', ['[[`f`](a.html#f)](b.ipynb)', 'See [the page of [`f`](a.html#f), too](b.ipynb).', '[[f](a)](b)'])
+def test_links_nested(text): assert len(list(nested_links(text))) == 1
+
+def test_linkify_nests():
+    "nbdev's own way to link names, which this check is about"
+    lookup = NbdevLookup(incl_libs='selfsup')
+    assert len(list(nested_links(lookup.linkify('See [`compare`](71_compare.ipynb).')))) == 1
+    assert not list(nested_links(lookup.linkify('See `compare` and [Compare](71_compare.ipynb).')))
+
+def mistaken(text, code=''): return len(list(mistaken_names(text, code, 'page.html', DOCS)))
+OURS, HOME = f'[`turn`]({DOCS}/rotation.html#turn)', f'[`turn`]({DOCS}/page.html#turn)'
+
+@pytest.mark.parametrize('text, code', [(f"Pillow's {OURS} is", ''), (f"fastai's {HOME}", ''), (f'{OURS} keeps', 'im.turn(90)'),
+                                        (OURS.replace('turn`', 'turn()`'), 'im.turn()')])
+def test_name_of_something_else(text, code): assert mistaken(text, code) == 1
+
+@pytest.mark.parametrize('text, code', [(f'{OURS} keeps', 'turn(im, 90)'), (f'{HOME} keeps', 'im.turn(90)'), (f"the package's {OURS}", ''),
+                                        (f"Pillow's `Image.turn`, {OURS}", ''), ("Pillow's [`turn`](https://example.org/turn)", 'im.turn(90)'),
+                                        (f'```\nPillow\'s {OURS}\n```', '')])
+def test_name_of_ours(text, code): assert mistaken(text, code) == 0
+
+@pytest.mark.parametrize('text', ['take --encoder.', '<td>--cut 3</td>', 'one--two', '| --out | a |\n|---|---|'])
+def test_dash_is_lost(text): assert len(list(lost_dashes(text))) == 1
+
+@pytest.mark.parametrize('text', ['take `--encoder`.', '```\n--cut\n```', '    selfsup --out x', '| a |\n|---|\n|:--|\n', '<!-- x -->', '---\n', 'a - b'])
+def test_dash_is_kept(text): assert not list(lost_dashes(text))
+
+def test_misshown(tmp_path):
+    ours = f'[`turn`]({get_config().doc_url}/rotation.html#turn)'
+    cells = [dict(cell_type='markdown', source=f'[{ours}](a.html), take --encoder; {ours}'), dict(cell_type='code', source='im.turn(90)', outputs=[])]
+    (tmp_path/'tutorials').mkdir()
+    (tmp_path/'tutorials/01_page.ipynb').write_text(json.dumps(dict(cells=cells)))
+    (tmp_path/'_quarto.yml').write_text('format: html')
+    found = [line.partition(': ')[::2] for line in misshown(tmp_path)]
+    assert [about for about, _ in found] == ['tutorials/01_page.ipynb']*4
+    (tmp_path/'_quarto.yml').write_text('from: markdown-smart')
+    assert [line.partition(': ')[::2] for line in misshown(tmp_path)] == found[:3]
+
+def test_smart_punctuation_is_off(): assert 'from: markdown-smart' in (Path(__file__).parents[1]/'nbs/_quarto.yml').read_text().splitlines()
+
+def test_imports_are_silent_in_jupyter():
+    cell = new_code_cell('from selfsup.all import *\nfrom fastai.vision.all import *')
+    NotebookClient(new_notebook(cells=[cell]), timeout=300).execute()
+    assert cell.outputs == []

@@ -7,6 +7,7 @@ from tempfile import TemporaryDirectory
 
 from outputs import complaints
 from requirements import hide_the_rest
+from titles import lost_lines
 
 ROOT = Path(__file__).resolve().parent.parent
 BIN = Path(sys.executable).parent
@@ -61,17 +62,24 @@ def export(tree, shared):
 @check('README.md is what nbs/index.ipynb says', 'run: make prepare')
 def readme(tree, shared): in_step(tree, sys.executable, 'tools/readme.py')
 
+def in_notebooks(tree, f):
+    "Fail with each line of `f` about a notebook of the `tree`"
+    found = [f'{path.relative_to(tree)}: {line}' for path in sorted((tree/'nbs').rglob('*.ipynb'))
+             for line in f(json.loads(path.read_text(encoding='utf-8')))]
+    if found: raise Failed('\n'.join(found))
+
+@check('the cell of the title holds a title and a > line, and nothing else',
+       'put everything but the title and one line that starts with > into a markdown cell of its own; then run: make prepare')
+def titles(tree, shared): in_notebooks(tree, lost_lines)
+
 @check('stored outputs hold no errors, warnings, bars, paths or addresses',
        'mend the cell, then run: .venv/bin/nbdev-test --save NOTEBOOK; make prepare')
-def outputs(tree, shared):
-    found = [f'{notebook.relative_to(tree)}: {complaint}' for notebook in sorted((tree/'nbs').rglob('*.ipynb'))
-             for complaint in complaints(json.loads(notebook.read_text(encoding='utf-8')))]
-    if found: raise Failed('\n'.join(found))
+def outputs(tree, shared): in_notebooks(tree, complaints)
 
 @check('tools work', 'run: .venv/bin/python -m pytest, and mend what it names')
 def tools(tree, shared): run(sys.executable, '-m', 'pytest', '-q', cwd=tree, path=[tree])
 
-@check('documentation builds and its links lead somewhere',
+@check('documentation builds, and its links lead where they should',
        'mend the pages that are named; if nbs/nbdev.yml is not in step, run: make prepare')
 def documentation(tree, shared):
     before = contents(tree/'nbs')

@@ -1,13 +1,15 @@
-"Makes the documentation's pages up to Quarto's part, into _proc, and stops if a link leads nowhere."
+"Makes the documentation's pages up to Quarto's part, into _proc; stops if a link leads nowhere or shows wrongly."
 import sys
 
 from nbdev.quarto import nbdev_sidebar, refresh_quarto_yml
 from nbdev.serve import proc_nbs
 
 from links import problems
+from rendering import misshown
 
 if __name__ == '__main__':
     refresh_quarto_yml()
     nbdev_sidebar.__wrapped__()
-    found = list(problems(proc_nbs(n_workers=2, force=True)))
+    site = proc_nbs(n_workers=2, force=True)
+    found = [*problems(site), *misshown(site)]
     if found: sys.exit('\n'.join(found))
