@@ -15,6 +15,7 @@ import torch
 import torch.nn.functional as F
 from dataclasses import dataclass
 from matplotlib import pyplot as plt
+from numbers import Integral
 from sklearn.linear_model import LogisticRegression, SGDClassifier
 from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import StandardScaler
@@ -36,18 +37,32 @@ def _rows(choose, n):
         raise InputError(f'choose must hold rows, whole numbers from 0 to {n - 1}, or be a mask of {n} truth values.')
     return choose.astype(int)
 
+# %% ../nbs/46_probes.ipynb #eaecf74e
+def _table(x, name, n=None):
+    "`x` as an array of `n` rows, or an `InputError` that says what is wrong with it"
+    x = np.asarray(x)
+    if x.ndim != 2 or not x.shape[1]:
+        raise InputError(f'{name} has the shape {x.shape}; give a row of features for each picture, N×C.')
+    if n is not None and len(x) != n:
+        raise InputError(f'{name} has {len(x)} rows, but there are {n} labels; give one for each row.')
+    if not np.isfinite(x).all():
+        raise InputError(f'{name} holds a number that is not finite; look at the pictures or the encoder.')
+    return x
+
 # %% ../nbs/46_probes.ipynb #4731896d
 def linear_probe(
     x:np.ndarray, # Features of the labelled pictures, N×C
     y:np.ndarray, # Their labels
     choose:np.ndarray=(), # Rows that choose `C`, as numbers or as a mask; empty: `C` is 0.1
-    Cs:list=(1e-4, 1e-3, 1e-2, 1e-1, 1, 10), # Inverse strength of regularisation
+    Cs:list=(1e-4, 1e-3, 1e-2, 1e-1, 1, 10), # Inverse strength of regularisation, above 0
     big:int=20_000, # With more rows than this, stochastic gradient descent, each class against the rest
 )->Pipeline: # Fitted on all rows; `C_` is the choice, `held_out_` the accuracy and mean log likelihood it was chosen by
     "A linear classifier of features"
     y, choose = np.asarray(y), _rows(choose, len(y))
+    x = _table(x, 'x', len(y))
     if len(np.unique(y)) < 2: raise InputError('A probe needs labels of at least two classes.')
     if not len(Cs): raise InputError('Cs is empty; give at least one strength.')
+    if not all(0 < C < np.inf for C in Cs): raise InputError(f'Cs is {Cs}; give finite numbers above 0.')
     rest = np.setdiff1d(np.arange(len(y)), choose)
     if len(np.unique(y[rest])) < 2:
         raise InputError('choose leaves rows of fewer than two classes to fit on; hold out fewer.')
@@ -69,34 +84,38 @@ def _score(probe, x, y):
 def knn_predict(
     x:np.ndarray, # Features of the labelled pictures, N×C
     y:np.ndarray, # Their labels, whole numbers from 0
-    queries:np.ndarray, # Features of the pictures to label, M×C
-    k:int=20, # Neighbours, at most N
+    queries:np.ndarray, # Features of the pictures to label, M×C; none give no label
+    k:int=20, # Neighbours; all N if there are fewer
     T:float|None=.07, # Temperature of the weighted vote, above 0; None: one vote each
     chunk:int=1024, # Queries at a time
 )->np.ndarray: # M labels; the smaller label wins a tie
     "Label each query by the vote of its nearest neighbours"
-    if k < 1: raise InputError(f'k is {k}; give at least one neighbour.')
-    if T is not None and not T > 0: raise InputError(f'T is {T}; give a number above 0, or None for one vote each.')
-    y = _check_labels(y, len(x))
-    a, res = _directions(x, 'x'), []
+    _check_numbers(k, T, chunk)
+    y, a = _check_labels(y, len(x)), _directions(x, 'x')
+    res = []
     for q in np.array_split(queries, max(1, -(-len(queries)//chunk))):
-        sim, at = (_directions(q, 'queries') @ a.T).topk(min(k, len(a)))
+        q = _directions(q, 'queries')
+        if q.shape[1] != a.shape[1]:
+            raise InputError(f'queries has {q.shape[1]} features, but x has {a.shape[1]}; take both from one stage.')
+        sim, at = (q @ a.T).topk(min(k, len(a)))
         votes = torch.ones_like(sim) if T is None else ((sim - sim[:, :1])/T).exp()  # the nearest has one vote
         res.append(torch.zeros(len(q), int(y.max()) + 1).scatter_add_(1, y[at], votes).argmax(1))
     return torch.cat(res).numpy()
 
 # %% ../nbs/46_probes.ipynb #a50c3ebb
+def _check_numbers(k, T, chunk):
+    for name, v in dict(k=k, chunk=chunk).items():
+        if not isinstance(v, Integral) or v < 1: raise InputError(f'{name} is {v}; give a whole number, at least one.')
+    if T is not None and not T > 0: raise InputError(f'T is {T}; give a number above 0, or None for one vote each.')
+
 def _check_labels(y, n):
     y = np.asarray(y)
     if len(y) != n: raise InputError(f'y has {len(y)} labels, but x has {n} rows; give one for each row.')
-    if not n or not np.issubdtype(y.dtype, np.integer) or y.min() < 0:
+    if not n or y.ndim != 1 or not np.issubdtype(y.dtype, np.integer) or y.min() < 0:
         raise InputError('y must hold whole numbers from 0, at least one.')
     return torch.as_tensor(y).long()
 
-def _directions(x, name):
-    x = torch.as_tensor(np.asarray(x, np.float32))
-    if not x.isfinite().all(): raise InputError(f'{name} holds a number that is not finite; look at the pictures or the encoder.')
-    return F.normalize(x, dim=1)
+def _directions(x, name): return F.normalize(torch.as_tensor(_table(np.asarray(x, np.float32), name)), dim=1)
 
 # %% ../nbs/46_probes.ipynb #aa622f19
 def _interval(hits, z=1.96):
@@ -125,15 +144,29 @@ def layer_probe(
     "Fit a linear probe to every stage, choose one on held-out labels, and test them all"
     choose, test_y = _rows(choose, len(y)), np.asarray(test_y)
     if not len(choose): raise InputError('choose is empty; the stage must be chosen on held-out labels.')
+    tests = _check_tests(x, test_x, test_y)
     probes = {s: linear_probe(f, y, choose, **kwargs) for s, f in x.items()}
     rows = {}
     for s, p in probes.items():
-        hits = p.predict(test_x[s]) == test_y
+        hits = p.predict(tests[s]) == test_y
         low, high = _interval(hits)
         rows[s] = {'features': x[s].shape[1], 'C': p.C_, 'held out': p.held_out_[0],
                    'test': hits.mean(), 'low': low, 'high': high,
                    'balanced': np.mean([hits[test_y == c].mean() for c in np.unique(test_y)])}
     return LayerProbe(pd.DataFrame(rows).T.rename_axis('stage'), probes, max(probes, key=lambda s: probes[s].held_out_))
+
+# %% ../nbs/46_probes.ipynb #55cd7d76
+def _check_tests(x, test_x, test_y):
+    "The test features of each stage of `x`"
+    if not x: raise InputError('x is empty; give the features of at least one stage.')
+    if not len(test_y): raise InputError('test_y is empty; give at least one test picture.')
+    missing = [s for s in x if s not in test_x]
+    if missing: raise InputError(f'test_x lacks the stage {missing[0]!r}; give each stage of x.')
+    tests = {s: _table(test_x[s], f'test_x at stage {s}', len(test_y)) for s in x}
+    for s, t in tests.items():
+        n = np.shape(x[s])[-1]
+        if t.shape[1] != n: raise InputError(f'test_x has {t.shape[1]} features at stage {s}, but x has {n}.')
+    return tests
 
 # %% ../nbs/46_probes.ipynb #0aaafcad
 def plot_stages(

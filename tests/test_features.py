@@ -74,3 +74,34 @@ def test_a_pickled_table_holds_the_numbers_and_no_path(world, encoder, room):
     del again
     gc.collect()
     assert np.isfinite(table.x[4]).all()
+
+# Probes
+
+rng = np.random.default_rng(0)
+X, Y = rng.normal(size=(40, 6)), np.arange(40) % 4
+X[:, 0] += Y
+
+@pytest.mark.parametrize('x', [X[:, 0], X[None], X[:39], np.full_like(X, np.nan), np.where(X > 2, np.inf, X), np.empty((40, 0)), np.empty((0, 6))],
+                         ids=['one column', 'too deep', 'too short', 'nan', 'inf', 'no column', 'no row'])
+def test_features_that_are_no_table(x):
+    with pytest.raises(InputError): linear_probe(x, Y)
+    with pytest.raises(InputError): knn_predict(x, Y, X)
+    with pytest.raises(InputError): layer_probe({1: X}, Y, np.arange(8), {1: x}, Y)
+
+@pytest.mark.parametrize('q', [X[:, :5], X[0], X[None], X*np.nan, []], ids=['narrow', 'one row', 'too deep', 'nan', 'nothing'])
+def test_queries_that_are_no_table(q):
+    with pytest.raises(InputError, match='queries'): knn_predict(X, Y, q)
+
+@pytest.mark.parametrize('kwargs', [dict(k=2.5), dict(k=0), dict(k='20'), dict(chunk=0), dict(chunk=1.5), dict(T=0), dict(T=float('nan'))])
+def test_numbers_of_the_vote(kwargs):
+    with pytest.raises(InputError, match=next(iter(kwargs))): knn_predict(X, Y, X, **kwargs)
+
+def test_few_neighbours_and_few_queries():
+    assert knn_predict(X, Y, X[:0]).shape == (0,)
+    assert knn_predict(X[:1], Y[:1] + 3, X).tolist() == [3]*40
+    assert (knn_predict(X, Y, X, k=1000) == knn_predict(X, Y, X, k=40)).all()
+    assert (knn_predict(X, Y, X, k=np.int64(3), chunk=1) == knn_predict(X, Y, X, k=3)).all()
+
+@pytest.mark.parametrize('change', [dict(x={}), dict(test_x={2: X}), dict(test_x={1: X[:, :5]}), dict(test_y=[]), dict(test_y=Y[:39]), dict(Cs=[0.]), dict(Cs=[float('inf')])])
+def test_tests_of_a_stage(change):
+    with pytest.raises(InputError): layer_probe(**(dict(x={1: X}, y=Y, choose=np.arange(8), test_x={1: X}, test_y=Y) | change))
