@@ -42,7 +42,8 @@ def _section(title, rows):
 
 def _explain(o, params, returns=()):
     "Put comments into the docstring of `o`; `returns` holds a type and the comment behind it"
-    said = [(f'{p.name} : {ast.unparse(p.annotation)}' if p.annotation else p.name, p.comment) for p in params if p.comment]
+    typed = lambda p: f"{p.name} : {ast.unparse(p.annotation)}" if p.annotation else p.name
+    said = [(typed(p), p.comment) for p in params if p.comment]
     sections = [_section(title, rows) for title, rows in (('Parameters', said), ('Returns', returns)) if rows]
     if sections: o.__doc__ = '\n\n'.join([o.__doc__ or '', *sections]).lstrip()
 
