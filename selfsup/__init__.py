@@ -6,8 +6,10 @@ from importlib.machinery import PathFinder, SourceFileLoader
 class _Loader(SourceFileLoader):
     "Loads a module of this package, and puts the comments beside parameters where `help` finds them"
     def exec_module(self, module):
-        # fastai's imports make torch warn of something that no user of this package can change
-        warnings.filterwarnings('ignore', message='`torch.jit', category=FutureWarning)
+        # what importing fastai makes torch and pandas warn of, nobody who uses this package can change;
+        # said anew for each module, since filters come and go
+        warnings.filterwarnings('ignore', '`torch.jit', FutureWarning)
+        warnings.filterwarnings('ignore', "The 'mode.chained_assignment' option", module='fastai')
         super().exec_module(module)
         from ._docments import explain
         explain(module, self.get_source(module.__name__))
