@@ -1,10 +1,18 @@
 "Everything public: `from selfsup.all import *`"
 from selfsup.errors import *
+from selfsup.output import *
+from selfsup.console import *
+from selfsup.lettering import *
 from selfsup.shapes import *
 from selfsup.drawn import *
 from selfsup.opening import *
+from selfsup.doubles import *
 from selfsup.scan import *
+from selfsup.layout import *
+from selfsup.splits import *
 from selfsup.photos import *
+from selfsup.squares import *
+from selfsup.budget import *
 from selfsup.rotation import *
 from selfsup.encoder import *
 from selfsup.learner import *
@@ -12,6 +20,7 @@ from selfsup.features import *
 from selfsup.probes import *
 from selfsup.watch import *
 from selfsup.figures import *
+from selfsup.loaders import *
 from selfsup.report import *
 from selfsup.runs import *
 from selfsup.contest import *

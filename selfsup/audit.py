@@ -9,7 +9,6 @@ __all__ = ['PHOTOS', 'EMPTY', 'Audit', 'audit_shortcuts', 'audit']
 
 # %% ../nbs/74_audit.ipynb #0cc1f3e3
 from .errors import InputError, at_least
-from .output import output_folder
 import time
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -18,11 +17,12 @@ from fastai.vision.all import *
 from matplotlib.figure import Figure
 from PIL import Image
 from scipy.stats import t as student_t
+from .console import Progress, duration, say
 from .loaders import rotation_dls
+from .output import check_output, output_folder
 from .photos import read_photos
-from .report import Report
-from .rotation import INVALID, RotationDL
-from .runs import end_report, write_result
+from .report import Report, end_report, write_result
+from .rotation import INVALID, RotationDL, check_angles
 from .shortcuts import PROBES, read_turn
 from .squares import OpenSquare
 from .watch import by_picture
@@ -184,9 +184,10 @@ def _row(x, kind, sees, level):
     half = student_t.ppf((1 + level)/2, len(x) - 1)*error*(1 + 5/4)**.5  # five folds share their training pictures
     return dict(pictures=kind, sees=sees, n=len(x), accuracy=acc, low=max(0, acc - half), high=min(1, acc + half))
 
-def _look(dl, kind, pictures, k, seed):
+def _look(dl, kind, pictures, k, seed, progress):
     "Pictures of one kind: a row a probe, the turns of one picture, and a note; no rows where they cannot be tried"
     make, level = EMPTY.get(kind), 1 - .05/(len(PROBES) + len(EMPTY))
+    progress.step(1, f'looking at {kind}')
     try:
         with no_random(seed), _replaced(dl, make) as opener: xs, view, lost = _features(dl, pictures, k, PROBES.values())
     except (InputError, RuntimeError):
@@ -196,7 +197,11 @@ def _look(dl, kind, pictures, k, seed):
         return [], None, f'Not tried: {kind}. The loader does not open a file for each picture with Pillow.'
     looks = {'all': np.concatenate(xs, 2)} if make else dict(zip(PROBES, xs))
     note = f'{lost} pictures could not be opened and were left out ({kind}).' if lost else ''
-    return [_row(x, kind, sees, level) for sees, x in looks.items()], view, note
+    rows = []
+    for sees, x in looks.items():
+        rows.append(_row(x, kind, sees, level))
+        progress.step()
+    return rows, view, note
 
 # %% ../nbs/74_audit.ipynb #b27bc74b
 def audit_shortcuts(
@@ -204,15 +209,18 @@ def audit_shortcuts(
     n:int=1000, # Photos at most, drawn at random
     n_empty:int=300, # Pictures of one colour, and of noise, at most
     seed:int=0, # Of the draw
+    say=say, # Gets a line now and then
 )->Audit:
     "Try to guess the turn without seeing what is in the picture; `InputError` under 20 pictures or 16 pixels a side, or if the turns are not in order"
     dl, k, start, rows, views, notes = dls.train, dls.c, time.time(), [], {}, []
-    at_least(20, n=n, n_empty=n_empty, pictures=(size := len(dl.dataset)//(1 if isinstance(dl, RotationDL) else k)))
+    size = len(dl.dataset)//(1 if isinstance(dl, RotationDL) else k)
+    at_least(20, n=n, n_empty=n_empty, pictures=size)
     some = np.random.default_rng(seed).permutation(size)[:n].tolist()
-    for kind in (PHOTOS, *EMPTY):
-        found, view, note = _look(dl, kind, some[:n_empty] if kind in EMPTY else some, k, seed)
-        if found: rows, views[kind] = rows + found, view
-        if note: notes.append(note)
+    with Progress(1 + len(PROBES) + 2*len(EMPTY), 'looking at photos', say) as progress:
+        for kind in (PHOTOS, *EMPTY):
+            found, view, note = _look(dl, kind, some[:n_empty] if kind in EMPTY else some, k, seed, progress)
+            if found: rows, views[kind] = rows + found, view
+            if note: notes.append(note)
     return Audit(rows, list(dls.vocab), views, notes, time.time() - start)
 
 # %% ../nbs/74_audit.ipynb #a3fd36ae
@@ -225,19 +233,24 @@ def audit(
     angles:list[float]=(0, 90, 180, 270), # Degrees, counter-clockwise
     n:int=1000, # Photos at most, drawn at random
     seed:int=0, # Of the draw
-    say=print, # Gets the table and the reading
+    say=say, # Gets how the folder was read, the table and the reading
 )->Audit: # Its `exit_code` is 1 if a leak is certain
     "Can the turn be guessed without seeing what is in the picture?"
-    settings = {k: v for k, v in locals().items() if k != 'say'}
-    photos = read_photos(folder, labels_csv, labelled=False)
-    dls = rotation_dls(photos, OpenSquare(size), angles)
+    settings, start = {k: v for k, v in locals().items() if k != 'say'}, time.time()
+    at_least(16, size=size), at_least(20, n=n), at_least(0, seed=seed), check_angles(angles)
+    if out: check_output(out, folder)
+    photos = read_photos(folder, labels_csv, labelled=False, say=say)
+    photos.tell(say)
     out = output_folder(out, folder) if out else None
-    res = audit_shortcuts(dls, n, seed=seed)
+    dls = rotation_dls(photos, OpenSquare(size, photos.bits, room=0), angles, say=say)  # only n of them are opened
+    res = audit_shortcuts(dls, n, seed=seed, say=say)
     if out: _save(res, out, settings, photos)
-    say(f'{res}\n\n{res.seconds:.0f} s' + (f"; written to {out/'report.html'}" if out else ''))
+    say(f'{res}\n\n{duration(time.time() - start)}' + (f"; written to {out/'report.html'}" if out else ''))
     return res
 
 # %% ../nbs/74_audit.ipynb #f588c1bf
 def _save(res, out, settings, photos):
-    write_result(out, photos, settings=settings, reading=res.sentences(), leaks=len(res.leaks), warnings=len(res.warnings), chance=res.chance, probes=res.rows, seconds=res.seconds)
-    end_report(res.report().add('The photos', photos.notes or 'Nothing to note.'), photos, settings).save(out/'report.html')
+    write_result(out, photos, settings=settings, reading=res.sentences(), leaks=len(res.leaks), warnings=len(res.warnings),
+                 chance=res.chance, probes=res.rows, seconds=res.seconds)
+    report = res.report().add('The photos', photos.notes or 'Nothing to note.')
+    end_report(report, photos, settings).save(out/'report.html')

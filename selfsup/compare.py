@@ -8,8 +8,8 @@ Docs: https://selfsup.github.io/selfsup/compare.html.md"""
 __all__ = ['compare', 'demo']
 
 # %% ../nbs/71_compare.ipynb #5fd65bc0
-from .errors import InputError, at_least
-from .output import output_folder
+from .errors import InputError, at_least, check_rate
+from .output import check_output, output_folder
 import itertools
 import time
 from contextlib import redirect_stderr, redirect_stdout
@@ -18,30 +18,33 @@ from types import SimpleNamespace
 from fastai.vision.all import *
 from .budget import label_subset, parse_budget
 from .comparison import Comparison
-from .contest import ALL, IMAGENET, LONG, PROBE, RANDOM, ROTATION, SCRATCH, Contest, random_encoder
+from .console import Progress, counted, duration, say
+from .contest import (
+    ALL, IMAGENET, LONG, PROBE, RANDOM, ROTATION, SCRATCH, Contest, check_lrs, random_encoder)
 from .curve import label_efficiency, label_plan
 from .drawn import UPRIGHT, draw_world
 from .encoder import create_encoder, save_encoder
 from .figures import feature_map
-from .learner import rotation_learner
 from .loaders import rotation_dls
 from .rotation import check_angles
-from .runs import open_photos, rotation_history, train_rotation
+from .runs import open_photos, rotation_history, train_rotation, training_views
 
 # %% ../nbs/71_compare.ipynb #097f297c
-def _pretrain(dls, arch, epochs, lr, times, say):
+def _pretrain(dls, arch, epochs, lr, times, say, progress):
     "Encoders of as many seeds as `times`, and what to report of their pretraining"
     start = time.time()
-    learns = [train_rotation(dls, arch, epochs, lr, seed, say) for seed in range(times)]
-    facts = dict(history=[rotation_history(l) for l in learns], chance=1/dls.c, photos=len(dls.train_ds), valid=len(dls.valid_ds), lost=dls.train.broken + dls.valid.broken, seconds=(time.time() - start)/times)
+    learns = [train_rotation(dls, arch, epochs, lr, seed, say, progress) for seed in range(times)]
+    facts = dict(history=[rotation_history(l) for l in learns], chance=1/dls.c, photos=len(dls.train_ds),
+                 valid=len(dls.valid_ds), lost=dls.train.broken + dls.valid.broken, seconds=(time.time() - start)/times)
     return [l.model[0] for l in learns], facts
 
 # %% ../nbs/71_compare.ipynb #0ae17054
 def _long(contest, arch, idxs, lr, steps, views, say):
     "The two long runs from scratch: the few labels with as many pictures a step as pretraining, and all labels"
     for method, who, bs in ((LONG, idxs, views), (ALL, np.flatnonzero(contest.y >= 0), contest.bs)):
+        contest.progress.step(0, method)
         yield (r := contest.finetune(method, arch, who, lr=lr, steps=steps, bs=bs))
-        say(f'{method}: {r.labels} labels, {steps} steps of {bs} photos, {r.seconds:.0f} s')
+        say(f'{method}: {r.labels} labels, {steps} steps of {bs} photos, {duration(r.seconds)}')
 
 # %% ../nbs/71_compare.ipynb #28f36703
 def _budgets(labels, contest):
@@ -51,67 +54,79 @@ def _budgets(labels, contest):
     more = [f'{100*x:g}%' for x in (share/3, min(1, 3*share))] if share else [max(1, n//3), min(3*n, most)]
     return [labels] + [b for b in more if parse_budget(b) != (share, n)]
 
-def _imagenet(contest, arch):
-    "({name: features} or nothing, why nothing)"
+def _imagenet(arch, say):
+    "({name: encoder} or nothing, why nothing)"
     name = arch if create_encoder(arch).meta['family'] == 'torchvision' else 'resnet18'
+    say(f'looking for the ImageNet weights of {name}')
     try:
-        with redirect_stdout(StringIO()), redirect_stderr(StringIO()): encoder = create_encoder(name, pretrained=True)  # a bar
-    except Exception as e: return {}, f'ImageNet weights were not compared, as those of {name} cannot be loaded here ({type(e).__name__}).'
-    return {IMAGENET: [contest.features(encoder)]}, ''
+        with redirect_stdout(StringIO()), redirect_stderr(StringIO()):  # a bar
+            return {IMAGENET: create_encoder(name, pretrained=True)}, ''
+    except Exception as e:
+        why = f'ImageNet weights were not compared, as those of {name} cannot be loaded here ({type(e).__name__}).'
+        say(why)
+        return {}, why
 
 # %% ../nbs/71_compare.ipynb #b8b590aa
 def _map(contest, frozen, most=500):
-    "The last stage's features of test photos, before and after pretraining; of `most` photos drawn at random if there are more"
+    "What draws the last stage's features of test photos, before and after pretraining; of `most` drawn at random"
     n, at = len(contest.files), np.random.default_rng(0).permutation(len(contest.truth))[:most]
     last = list(frozen[PROBE][0].x)[-1]
     before, after = (frozen[m][0].x[last][n:][at] for m in (RANDOM, PROBE))
-    return feature_map(after, contest.truth[at], contest.photos.classes, before, perplexity=min(30, (len(at) - 1)/3))
+    return partial(feature_map, after, contest.truth[at], contest.photos.classes, before,
+                   perplexity=min(30, (len(at) - 1)/3))
 
 # %% ../nbs/71_compare.ipynb #94ab2b40
-class _Pace(Callback):
-    "Stop after a few batches and keep their times"
-    def before_fit(self): self.times = []
-    def after_batch(self):
-        self.times.append(time.time())
-        if len(self.times) == 5: raise CancelFitException
-
-def _how_long(dls, arch, turned, plain):
-    "How long the training takes, by the pace of a few batches: `turned` batches at all angles and `plain` ones"
-    learn = rotation_learner(dls, arch, cbs=(pace := _Pace()))
-    with learn.no_bar(), learn.no_logging(): learn.fit(1)
-    minutes = (turned + plain/dls.c)*np.mean(np.diff(pace.times) if len(pace.times) > 1 else 0)/60
-    return f"this takes {'about a minute or two' if minutes < 2 else f'some {minutes:.0f} minutes'} on this machine"
+def _views(contest, dls, settings, budgets, n_frozen):
+    "How many views the whole comparison passes through a network, as `CountViews` counts them"
+    s, seeds, n_test = settings, settings['seeds'], len(contest.test_files)
+    times, k = seeds if s['each_seed'] else 1, len(s['angles'])
+    long = s['epochs']*len(dls.train) + s['steps']
+    plan = label_plan(contest, budgets).values()
+    tuned = sum(3*t.batches*contest.bs + t.labels + n_test for t in plan)
+    controls = 3*long*contest.bs*(k + 1) + 2*(n_test + len(contest.files))
+    return times*training_views(dls, s['epochs']) + n_frozen*(len(contest.files) + n_test) + 2*seeds*tuned + controls
 
 # %% ../nbs/71_compare.ipynb #c89e252f
-def _read(folder, labels_csv, size, labels, seeds, **terms):
+def _read(folder, labels_csv, size, labels, seeds, say, **terms):
     "The contest and the labelled subset of each seed, or an `InputError` before anything is trained"
-    parse_budget(labels)
-    photos, opener = open_photos(folder, labels_csv, size)
-    if len(photos.files('test')) < 2: raise InputError(f"'{folder}' has {len(photos.files('test'))} test pictures; put at least two, better hundreds, into test/CLASS.")
-    return Contest(photos, opener, **terms), [label_subset(photos.labels('train'), labels, seed) for seed in range(seeds)]
+    photos, opener = open_photos(folder, labels_csv, size, say=say)
+    contest = Contest(photos, opener, **terms)
+    if len(contest.truth) < 2:
+        raise InputError(f"'{folder}' has {counted(len(contest.truth), 'test picture')}; put at least two, better hundreds, "
+                         'into test/CLASS.')
+    return contest, [label_subset(photos.labels('train'), labels, seed) for seed in range(seeds)]
 
+# %% ../nbs/71_compare.ipynb #7278d487
 def _compete(contest, subsets, settings, start, out, say):
-    "Pretrain, run every contestant, and write what came out"
-    s, photos = SimpleNamespace(**settings), contest.photos
-    say(f"{len(photos.table)} photos in {len(photos.classes)} classes; {len(subsets[0])} labels kept; {len(contest.truth)} test photos")
-    dls, budgets = rotation_dls(photos, contest.opener, s.angles, s.bs), _budgets(s.labels, contest)
-    times, turned = s.seeds if s.each_seed else 1, s.epochs*len(dls.train)
-    plain = 2*s.seeds*sum(t.batches for t in label_plan(contest, budgets).values())
-    say(_how_long(dls, s.arch, turned*times + turned + s.steps, turned + s.steps + plain))
-    encoders, pretraining = _pretrain(dls, s.arch, s.epochs, s.pretrain_lr, times, say)
-    if out: save_encoder(encoders[0], out/'encoder', size=s.size, epochs=s.epochs, rotation_accuracy=pretraining['history'][0][-1]['rotation_accuracy'])
-    frozen = {RANDOM: [contest.features(random_encoder(dls, s.arch, seed)) for seed in range(s.seeds)], PROBE: [contest.features(e) for e in encoders]}
-    more, why_not = _imagenet(contest, s.arch) if s.imagenet else ({}, '')
-    curve = label_efficiency(contest, {SCRATCH: [s.arch], ROTATION: encoders}, frozen | more, budgets, s.seeds, say)
-    controls = list(_long(contest, s.arch, subsets[0], curve.runs[0].value, turned + s.steps, len(s.angles)*s.bs, say))
-    res = Comparison(settings, photos, len(subsets[0]), curve, controls, _map(contest, frozen), pretraining, why_not, time.time() - start)
-    if out: res.save(out)
-    return res
+    "Pretrain, run every contestant, and put together what came out"
+    s, photos, seeds = SimpleNamespace(**settings), contest.photos, range(settings['seeds'])
+    say(f"keeping {counted(len(subsets[0]), 'label')} of {len(contest.files):,}")
+    more, why_not = _imagenet(s.arch, say) if s.imagenet else ({}, '')
+    dls, budgets = rotation_dls(photos, contest.opener, s.angles, s.bs, say), _budgets(s.labels, contest)
+    n_frozen = len(seeds) + (len(seeds) if s.each_seed else 1) + len(more)
+    with Progress(_views(contest, dls, settings, budgets, n_frozen), 'pretraining', say) as contest.progress:
+        times = len(seeds) if s.each_seed else 1
+        encoders, pretraining = _pretrain(dls, s.arch, s.epochs, s.pretrain_lr, times, say, contest.progress)
+        if out:
+            save_encoder(encoders[0], out/'encoder', size=s.size, epochs=s.epochs, bits=photos.bits,
+                         rotation_accuracy=pretraining['history'][0][-1]['rotation_accuracy'])
+        contest.progress.step(0, 'features of frozen encoders')
+        random = [random_encoder(dls, s.arch, seed) for seed in seeds]
+        frozen = {name: [contest.features(e) for e in es] for name, es in {RANDOM: random, PROBE: encoders}.items()}
+        frozen |= {name: [contest.features(e)] for name, e in more.items()}
+        contest.progress.step(0, 'training with few labels')
+        curve = label_efficiency(contest, {SCRATCH: [s.arch], ROTATION: encoders}, frozen, budgets, s.seeds, say)
+        steps, views = s.epochs*len(dls.train) + s.steps, len(s.angles)*s.bs
+        controls = list(_long(contest, s.arch, subsets[0], curve.runs[0].value, steps, views, say))
+    contest.progress = None
+    say('drawing the figures')
+    return Comparison(settings, photos, len(subsets[0]), curve, controls, _map(contest, frozen), pretraining, why_not,
+                      time.time() - start)
 
 # %% ../nbs/71_compare.ipynb #b79f9e84
 def compare(
     folder:str, # Photos: train/CLASS, valid/CLASS, test/CLASS; or CLASS alone; either with unlabelled/ beside
-    out:str|None=None, # New folder for result.json, files.csv, accuracy.png, report.html and encoder/; nothing is written without it
+    out:str|None=None, # New folder for result.json, files.csv, accuracy.png, report.html, encoder/; without it nothing is written
     labels:str='10%', # Labels to keep: a share of the training labels, or a number a class, such as 10
     seeds:int=3, # Times to draw labels and weights
     arch:str='small', # small, nin3 to nin5, or a name of torchvision's or timm's
@@ -126,14 +141,16 @@ def compare(
     pretrain_lr:float=5e-3, # Peak learning rate of pretraining
     each_seed:bool=False, # Pretrain anew for every seed
     imagenet:bool=True, # One more contestant: ImageNet weights, where torchvision can load them
-    say=print, # Gets a line for every step
+    say=say, # Gets a line for every step
 )->Comparison:
     "Does rotation pretraining help on the photos of a folder? The seven steps, with baselines, seeds and intervals"
     settings, start = {k: v for k, v in locals().items() if k != 'say'}, time.time()
-    at_least(1, seeds=seeds, epochs=epochs, steps=steps, bs=bs), check_angles(angles), create_encoder(arch)
-    contest, subsets = _read(folder, labels_csv, size, labels, seeds, steps=steps, bs=bs, lrs=lrs)
+    at_least(1, seeds=seeds, epochs=epochs, steps=steps), at_least(2, bs=bs), at_least(8, size=size), check_rate(pretrain_lr)
+    check_angles(angles), check_lrs(lrs), parse_budget(labels), create_encoder(arch)
+    if out: check_output(out, folder)
+    contest, subsets = _read(folder, labels_csv, size, labels, seeds, say, steps=steps, bs=bs, lrs=lrs)
     out = output_folder(out, folder) if out else None
-    return _compete(contest, subsets, settings, start, out, say).tell(say, out)
+    return _compete(contest, subsets, settings, start, out, say).finish(out, say)
 
 # %% ../nbs/71_compare.ipynb #5c93d71b
 def _free_folder(name):
@@ -150,11 +167,12 @@ def demo(
     test:int=60, # Test pictures a class
     epochs:int=6, # Passes of pretraining over the pictures
     steps:int=40, # Batches of training with few labels
-    say=print, # Gets a line for every step
+    say=say, # Gets a line for every step
 )->Comparison:
     "The seven steps on pictures drawn by the package: no photos, no internet and no GPU needed"
     out = output_folder(out or _free_folder('selfsup-demo'))
     classes, valid = UPRIGHT[:8], 15
-    say(f'drawing {len(classes)*(train + valid + test)} pictures into {out/"world"}')
+    say(f'drawing {len(classes)*(train + valid + test):,} pictures into {out/"world"}')
     world = draw_world(out/'world', train=train, valid=valid, test=test, classes=classes, size=32, clutter=.2)
-    return compare(world, out/'results', labels=labels, seeds=seeds, size=32, epochs=epochs, steps=steps, lrs=[1e-3, 3e-3], imagenet=False, say=say)
+    return compare(world, out/'results', labels=labels, seeds=seeds, size=32, epochs=epochs, steps=steps,
+                   lrs=[1e-3, 3e-3], imagenet=False, say=say)

@@ -13,13 +13,14 @@ import itertools
 import statistics
 from dataclasses import asdict, dataclass
 from fastai.vision.all import *
+from .console import duration, say
 from .contest import ALL, COLOURS, IMAGENET, LONG, PROBE, RANDOM, ROTATION, SCRATCH, in_order
 from .curve import Curve
 from .interval import class_weights, paired_interval
+from .output import write_whole
 from .photos import PhotoSet
 from .probes import plot_stages
-from .report import Report, figure_png
-from .runs import end_report, write_result
+from .report import Report, end_report, figure_png, write_result
 from .scan import count_fates
 from .verdict import Difference, Facts, Verdict, verdict
 
@@ -32,11 +33,13 @@ class Comparison:
     labels:int # The budget: labels in all
     curve:Curve # The contestants with few labels, at this and other budgets
     controls:list # The two long `Run`s
-    map:plt.Figure # Features of the test photos before and after pretraining
+    draw_map:Callable # Draws the features of the test photos before and after pretraining
     pretraining:dict # History, chance, time
     imagenet:str # Why ImageNet weights are no contestant, if they are none
     seconds:float=0. # Of the whole comparison
 
+    @property
+    def map(self)->plt.Figure: return self.draw_map()
     @property
     def truth(self)->np.ndarray: return self.curve.truth
     @property
@@ -180,7 +183,7 @@ def report(self:Comparison)->Report:
     "The sections of the report"
     r = Report('Does rotation pretraining help on these photos?')
     first, *more = self.verdict().sentences
-    r.add('Answer', first, more)
+    r.add('Answer', first, more, *([self.photos.alarms] if self.photos.alarms else []))
     r.add('Test accuracy', self.table(), self.plot())
     r.add('Fine-tuned after rotation, against the alternatives', 'Difference in points of test accuracy, with a 95 % interval that draws seeds and test photos again.', self.differences())
     r.add('More labels, fewer labels', 'Balanced test accuracy: the mean over classes. ± is the standard deviation over seeds; the bars in the figure are 95 % t-intervals of the mean.', self.curve.table(), self.curve.plot())
@@ -193,31 +196,69 @@ def report(self:Comparison)->Report:
     return end_report(r, self.photos, self.settings)
 
 # %% ../nbs/70_comparison.ipynb #bdefbb51
+def _as_dict(run, truth):
+    "A `Run` for result.json"
+    row = {k: v for k, v in vars(run).items() if k != 'stages'}
+    return row | dict(preds=run.preds, test_accuracy=(run.preds == truth).mean())
+
+@patch
+def save_numbers(self:Comparison,
+    out:str|Path, # A folder
+):
+    "Write result.json and files.csv into `out`"
+    runs = [_as_dict(r, self.truth) for r in self.curve.runs + self.controls]
+    write_result(Path(out), self.photos, settings=self.settings, classes=self.photos.classes,
+                 test_files=self.photos.files('test'), truth=self.truth, notes=self.notes(), pretraining=self.pretraining,
+                 differences=self.differences().reset_index().to_dict('records'), verdict=asdict(self.verdict()), runs=runs,
+                 seconds=self.seconds)
+
+@patch
+def save_figures(self:Comparison,
+    out:str|Path, # A folder
+):
+    "Write accuracy.png and report.html into `out`"
+    write_whole(Path(out)/'accuracy.png', figure_png(self.plot()))
+    self.report().save(Path(out)/'report.html')
+
 @patch
 def save(self:Comparison,
     out:str|Path, # A folder
 ):
     "Write result.json, files.csv, accuracy.png and report.html into `out`"
-    out = Path(out)
-    runs = [{**{k: v for k, v in vars(r).items() if k != 'stages'}, 'preds': r.preds.tolist(), 'test_accuracy': (r.preds == self.truth).mean().item()} for r in self.curve.runs + self.controls]
-    write_result(out, self.photos, settings=self.settings, classes=self.photos.classes, test_files=[str(f) for f in self.photos.files('test')], truth=self.truth.tolist(),
-        notes=self.notes(), pretraining=self.pretraining,
-        differences=self.differences().reset_index().to_dict('records'), verdict=asdict(self.verdict()), runs=runs, seconds=self.seconds)
-    (out/'accuracy.png').write_bytes(figure_png(self.plot()))
-    self.report().save(out/'report.html')
+    self.save_numbers(out)
+    self.save_figures(out)
 
 # %% ../nbs/70_comparison.ipynb #b1645d47
+def _markdown(t):
+    "A table in markdown"
+    rows = [[t.index.name, *t.columns], ['---']*(t.shape[1] + 1), *([i, *r] for i, r in zip(t.index, t.values.tolist()))]
+    return '\n'.join('| ' + ' | '.join(map(str, r)) + ' |' for r in rows)
+
 @patch
 def _repr_markdown_(self:Comparison):
-    md = lambda t: '\n'.join(['| ' + ' | '.join(map(str, r)) + ' |' for r in [[t.index.name, *t.columns], ['---']*(t.shape[1] + 1), *([i, *r] for i, r in zip(t.index, t.values.tolist()))]])
-    return '\n\n'.join(self.verdict().sentences) + f'\n\n{md(self.table())}\n\n{md(self.differences())}\n\n' + '\n'.join(f'- {n}' for n in self.notes())
+    tables = f'{_markdown(self.table())}\n\n{_markdown(self.differences())}'
+    return '\n\n'.join([*self.verdict().sentences, tables, '\n'.join(f'- {n}' for n in self.notes())])
 
 # %% ../nbs/70_comparison.ipynb #42b8e269
 @patch
-def tell(self:Comparison, say=print, out=None)->Comparison:
-    "Say tables and notes, in the end the verdict, and where all was written"
+def tell(self:Comparison,
+    say=say, # Gets the lines
+)->Comparison: # Itself
+    "Say tables and notes, in the end the verdict"
     say(f'\n{self.table().to_string()}\n\n{self.curve.table().to_string()}\n\n{self.differences().to_string()}\n')
     for n in self.notes(): say(f'- {n}')
     say(f'\n{self.verdict()}\n')
-    say(f'{self.seconds:.0f} s' + (f"; written to {out/'report.html'}" if out else ''))
+    for alarm in self.photos.alarms: say(f'- {alarm}')
+    return self
+
+@patch
+def finish(self:Comparison,
+    out:Path|None, # Folder of the run, if it has one
+    say=say, # Gets the lines
+)->Comparison: # Itself
+    "Write the numbers, say what was found, and draw the report"
+    if out: self.save_numbers(out)
+    self.tell(say)
+    if out: self.save_figures(out)
+    say(duration(self.seconds) + (f"; written to {out/'report.html'}" if out else ''))
     return self

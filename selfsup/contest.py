@@ -6,7 +6,7 @@ Docs: https://selfsup.github.io/selfsup/contest.html.md"""
 
 # %% auto #0
 __all__ = ['SCRATCH', 'RANDOM', 'PROBE', 'ROTATION', 'LONG', 'ALL', 'IMAGENET', 'ORDER', 'COLOURS', 'in_order', 'Run', 'hold_out',
-           'Contest', 'random_encoder']
+           'check_lrs', 'Contest', 'random_encoder']
 
 # %% ../nbs/65_contest.ipynb #32fa26aa
 from .encoder import create_encoder
@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from fastai.vision.all import *
 from .errors import InputError, at_least, check_rate
 from .budget import label_subset
+from .console import Progress
 from .features import Features, file_features
 from .learner import normalize_like
 from .photos import PhotoSet
@@ -61,6 +62,14 @@ def hold_out(
     out = np.concatenate([rng.permutation(g)[:len(g)//5] for g in groups])
     return np.setdiff1d(idxs, out), np.sort(out)
 
+# %% ../nbs/65_contest.ipynb #9f8a1c69
+def check_lrs(
+    lrs, # Learning rates
+):
+    "`InputError` unless there is at least one, and each can work"
+    if not len(lrs): raise InputError('lrs is empty; give at least one learning rate.')
+    for lr in lrs: check_rate(lr)
+
 # %% ../nbs/65_contest.ipynb #ce908ada
 @dataclass
 class Contest:
@@ -70,11 +79,10 @@ class Contest:
     steps:int=100 # Batches of training
     bs:int=32 # Photos a batch
     lrs:tuple=(1e-3, 3e-3, 1e-2) # Learning rates to choose from
+    progress:Progress|None=None # Counts the views of all trainings and predictions
 
     def __post_init__(self):
-        if not len(self.lrs): raise InputError('lrs is empty; give at least one learning rate.')
-        at_least(2, bs=self.bs)
-        for lr in self.lrs: check_rate(lr)
+        at_least(2, bs=self.bs), check_lrs(self.lrs)
         self.files, self.labels = self.photos.files('train'), self.photos.labels('train')
         code = {c: i for i, c in enumerate(self.photos.classes)}
         self.y = np.array([code.get(l, -1) for l in self.labels])
@@ -92,7 +100,16 @@ def train(self:Contest,
     steps:int|None=None, bs:int|None=None, # If others than the contest's
 )->Learner:
     "A classifier trained on the photos at `idxs`"
-    return train_labelled(self.photos, idxs, self.opener, encoder, steps or self.steps, lr, bs or self.bs, seed=seed)
+    return train_labelled(self.photos, idxs, self.opener, encoder, steps or self.steps, lr, bs or self.bs, seed=seed,
+                          progress=self.progress)
+
+@patch
+def predict(self:Contest,
+    learn:Learner, # From `train`
+    files:list, # Photos, n of them
+)->np.ndarray: # n × classes, probabilities
+    "Class probabilities of `files`"
+    return predict_files(learn, files, self.progress)
 
 # %% ../nbs/65_contest.ipynb #0ee61cd1
 @patch
@@ -106,7 +123,8 @@ def choose_lr(self:Contest,
     if len(self.lrs) == 1: return self.lrs[0], 'the only one given'
     if not len(choose): return sorted(self.lrs)[len(self.lrs)//2], 'fixed, as there are too few labels to choose'
     files = [self.files[i] for i in choose]
-    scores = {lr: _score(predict_files(self.train(encoder, train, lr, seed, **kwargs), files), self.y[choose]) for lr in self.lrs}
+    tried = {lr: self.predict(self.train(encoder, train, lr, seed, **kwargs), files) for lr in self.lrs}
+    scores = {lr: _score(probs, self.y[choose]) for lr, probs in tried.items()}
     return max(self.lrs, key=scores.get), f'best of {len(self.lrs)} on {len(choose)} held-out labels'
 
 # %% ../nbs/65_contest.ipynb #f1af7965
@@ -125,14 +143,15 @@ def finetune(self:Contest,
     lr, how = (lr, chosen) if lr else self.choose_lr(encoder, idxs, seed, **kwargs)
     learn = self.train(encoder, idxs, lr, seed, **kwargs)
     seconds = time.time() - start
-    own, _ = _score(predict_files(learn, [self.files[i] for i in idxs]), self.y[idxs])
-    return Run(method, seed, len(idxs), 'lr', lr, how, float(own), predict_files(learn, self.test_files).argmax(1), seconds)
+    own, _ = _score(self.predict(learn, [self.files[i] for i in idxs]), self.y[idxs])
+    preds = self.predict(learn, self.test_files).argmax(1)
+    return Run(method, seed, len(idxs), 'lr', lr, how, float(own), preds, seconds)
 
 # %% ../nbs/65_contest.ipynb #f4e7ee3f
 @patch
 def features(self:Contest, encoder:nn.Module)->Features: # The training photos, then the test photos
     "Pooled features of every stage"
-    return file_features(encoder, self.files + self.test_files, self.opener)
+    return file_features(encoder, self.files + self.test_files, self.opener, progress=self.progress)
 
 @patch
 def stages(self:Contest,
@@ -158,10 +177,14 @@ def probe(self:Contest,
     _, choose = hold_out(idxs, self.labels, seed)
     if len(choose):
         lp = self.stages(features, idxs, seed)
-        stage, probe, how = lp.best, lp.probes[lp.best], f'stage {lp.best} of {last}, best on {len(choose)} held-out labels'
-    else: stage, probe, how = last, linear_probe(features.x[last][idxs], self.y[idxs]), 'last stage, fixed, as there are too few labels to choose'
+        stage, probe = lp.best, lp.probes[lp.best]
+        how = f'stage {stage} of {last}, best on {len(choose)} held-out labels'
+    else:
+        stage, probe = last, linear_probe(features.x[last][idxs], self.y[idxs])
+        how = 'last stage, fixed, as there are too few labels to choose'
     x = features.x[stage]
-    return Run(method, seed, len(idxs), 'C', probe.C_, how, float(probe.score(x[idxs], self.y[idxs])), probe.predict(x[n:]), time.time() - start, lp)
+    own, preds = float(probe.score(x[idxs], self.y[idxs])), probe.predict(x[n:])
+    return Run(method, seed, len(idxs), 'C', probe.C_, how, own, preds, time.time() - start, lp)
 
 # %% ../nbs/65_contest.ipynb #74b19fad
 def random_encoder(

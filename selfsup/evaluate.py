@@ -8,21 +8,22 @@ Docs: https://selfsup.github.io/selfsup/evaluate.html.md"""
 __all__ = ['THIS', 'RANDOM_ENCODER', 'PIXELS', 'pixel_features', 'Evaluation', 'evaluate']
 
 # %% ../nbs/72_evaluate.ipynb #8772e8e6
-from .errors import InputError
-from .output import output_folder
+from .errors import InputError, at_least
 import time
 from dataclasses import dataclass
 from fastai.vision.all import *
-from .budget import label_subset
+from .budget import label_subset, parse_budget
+from .console import Progress, counted, duration, say
 from .contest import Contest, hold_out, random_encoder
 from .encoder import load_encoder, save_encoder
 from .features import Features, stage_names
 from .figures import attention_maps, feature_map, first_filters, retrieval
 from .interval import paired_interval
 from .loaders import rotation_dls
+from .output import check_output, output_folder
 from .probes import LayerProbe, knn_predict, plot_stages
-from .report import Report
-from .runs import end_report, open_photos, write_result
+from .report import Report, end_report, write_result
+from .runs import open_photos
 from .scan import count_fates
 from .squares import OpenSquare
 
@@ -34,7 +35,7 @@ def pixel_features(
     side:int=16, # The photos are shrunk to side × side
 )->Features: # One stage, 3·side² numbers
     "The pixels themselves"
-    files, opener = contest.files + contest.test_files, OpenSquare(side, room=0)
+    files, opener = contest.files + contest.test_files, OpenSquare(side, contest.opener.bits)
     res = Features(len(files))
     for f in files: res.add([f'{side}×{side}'], [opener(f)[None].float().flatten(1)], None)
     return res
@@ -106,22 +107,30 @@ def report(self:Evaluation)->Report:
 
 # %% ../nbs/72_evaluate.ipynb #acf7c4dd
 def _save(res, out):
+    "Write the encoder, cut at the chosen stage, result.json and files.csv"
     encoder, k = res.encoder, stage_names(res.encoder).index(res.best) + 1
     save_encoder(encoder.cut(k), out/'encoder')
-    write_result(out, res.contest.photos, settings=res.settings, answer=res.answer(), best=res.best, labels=len(res.idxs), classes=res.contest.photos.classes,
-        table=res.table().reset_index().to_dict('records'), seconds=res.seconds)
-    res.report().save(out/'report.html')
+    write_result(out, res.contest.photos, settings=res.settings, answer=res.answer(), best=res.best, labels=len(res.idxs),
+                 classes=res.contest.photos.classes, table=res.table().reset_index().to_dict('records'), seconds=res.seconds)
 
-def _probes(contest, features, idxs, seed):
+def _probes(contest, features, idxs, seed, progress):
     n, y = len(contest.files), contest.y[idxs]
+    progress.step(0, 'nearest neighbours')
     knn = {(m, s): knn_predict(f[idxs], y, f[n:]) for m, fs in features.items() for s, f in fs.x.items()}
-    return {m: contest.stages(fs, idxs, seed) for m, fs in features.items()}, knn
+    probes = {}
+    for m, fs in features.items():
+        progress.step(len(contest.truth), f'linear probes: {m}')
+        probes[m] = contest.stages(fs, idxs, seed)
+    return probes, knn
 
 def _check(contest, idxs, labels):
     "`InputError` if the test has fewer than two photos, or there are too few labels to choose a stage"
-    if len(contest.truth) < 2: raise InputError(f"'{contest.photos.folder}' has {len(contest.truth)} test pictures; put at least two, better hundreds, into test/CLASS.")
+    if len(contest.truth) < 2:
+        raise InputError(f"'{contest.photos.folder}' has {counted(len(contest.truth), 'test picture')}; put at least two, "
+                         'better hundreds, into test/CLASS.')
     if not len(hold_out(idxs, contest.labels)[1]):
-        raise InputError(f"With labels {labels}, fewer than two classes have five labels, of which one chooses the stage; give more labels, or add labelled pictures.")
+        raise InputError(f'With labels {labels}, fewer than two classes have five labels, of which one chooses the stage; '
+                         'give more labels, or add labelled pictures.')
 
 # %% ../nbs/72_evaluate.ipynb #06da3772
 def evaluate(
@@ -133,18 +142,32 @@ def evaluate(
     *,
     size:int|None=None, # Side of the pictures in pixels; default the encoder's, else 64
     seed:int=0, # Picks the labelled photos and the weights of the random encoder
-    say=print, # Gets the table
+    say=say, # Gets how the folder was read, and the table
 )->Evaluation:
     "What can be read off the frozen features of an encoder, stage by stage?"
     settings, start = {k: v for k, v in locals().items() if k != 'say'}, time.time()
+    at_least(0, seed=seed), parse_budget(labels)
+    if out: check_output(out, folder)
     body = load_encoder(encoder)
-    contest = Contest(*open_photos(folder, labels_csv, size or body.meta.get('size') or 64))
+    contest = Contest(*open_photos(folder, labels_csv, size or body.meta.get('size') or 64, body.meta, say))
     idxs = label_subset(contest.labels, labels, seed)
     _check(contest, idxs, labels)
     out = output_folder(out, folder) if out else None
-    blank = random_encoder(rotation_dls(contest.photos, contest.opener), body.meta['arch'], seed).cut(body.n_stages)
-    features = {THIS: contest.features(body), RANDOM_ENCODER: contest.features(blank), PIXELS: pixel_features(contest)}
-    res = Evaluation(settings, contest, idxs, body, features, *_probes(contest, features, idxs, seed), time.time() - start)
+    dls = rotation_dls(contest.photos, contest.opener, say=say)
+    blank = random_encoder(dls, body.meta['arch'], seed).cut(body.n_stages)
+    n = len(contest.files) + len(contest.truth)
+    with Progress(2*n + 3*len(contest.truth), 'features of every stage', say) as contest.progress:
+        features = {THIS: contest.features(body), RANDOM_ENCODER: contest.features(blank), PIXELS: pixel_features(contest)}
+        probes = _probes(contest, features, idxs, seed, contest.progress)
+    contest.progress = None
+    return _finish(Evaluation(settings, contest, idxs, body, features, *probes, time.time() - start), out, say)
+
+# %% ../nbs/72_evaluate.ipynb #561e3a9e
+def _finish(res, out, say):
+    "Write the numbers, say what was found, and draw the report"
     if out: _save(res, out)
-    say(f'{res}\n\n{res.seconds:.0f} s' + (f"; written to {out/'report.html'}" if out else ''))
+    say(res)
+    for alarm in res.contest.photos.alarms: say(f'- {alarm}')
+    if out: res.report().save(out/'report.html')
+    say('\n' + duration(res.seconds) + (f"; written to {out/'report.html'}" if out else ''))
     return res

@@ -14,6 +14,7 @@ from contextlib import nullcontext
 from pathlib import Path
 import numpy as np
 from fastai.vision.all import *
+from .console import Progress
 from .encoder import Encoder, TimmEncoder, eval_mode
 from .learner import normalize_like
 from .squares import OpenSquare
@@ -131,17 +132,18 @@ def extract_features(
     dl:DataLoader, # Of N items; read without shuffling and without augmentation, whatever it was made for
     stages:list|None=None, # As for `stage_outputs`
     room:float=1e9, # Bytes; a larger table goes to a temporary folder
-    progress:bool=False, # Show a bar
+    progress:Progress|None=None, # Counts the pictures
 )->Features: # Rows in the order of the loader's items; those of a `RotationDL` are views, and `y` their turns
     "Pooled features of every stage, in 32 bits"
     if dl.shuffle or dl.drop_last: dl = dl.new(shuffle=False, drop_last=False)
     n, res, splits = len(dl.get_idxs()), None, getattr(dl.dataset, 'set_split_idx', None)
     if not n: raise InputError('dl has no pictures; give at least one.')
     with torch.no_grad(), eval_mode(encoder) as dev, splits(1) if splits else nullcontext():
-        for b in progress_bar(dl, leave=False) if progress else dl:
+        for b in dl:
             maps = stage_outputs(encoder, TensorBase(b[0]).as_subclass(Tensor).float().to(dev), stages)
             if res is None: res = _table(n, maps.values(), room)
             res.add(maps, maps.values(), b[1] if len(b) > 1 else None)
+            if progress: progress.step(len(b[0]))
     return res
 
 def _table(n, maps, room):

@@ -43,7 +43,7 @@ class OpenSquare(Transform):
         return x if _stamp(key) in (stamp, None) else self.open(o)
     def __getstate__(self): return {**self.__dict__, 'kept': {}, 'most': 0}
 
-# %% ../nbs/11_squares.ipynb #f99b0e19
+# %% ../nbs/11_squares.ipynb #08fa350c
 @patch
 def open(self:OpenSquare,
     o:Path|str|bytes|np.ndarray|Image.Image, # A photo
@@ -59,9 +59,9 @@ def keep(self:OpenSquare,
     say=say, # Gets a line now and then
 )->dict: # Photos that cannot be opened, each with the `InputError`
     "Open photos that are needed more than once"
-    lost, new = {}, [Path(f) for f in files if Path(f) not in self.kept]
+    lost, new = {}, [Path(f) for f in files if Path(f) not in self.kept][:max(0, self.most - len(self.kept))]
     with Progress(len(new), 'opening the photos', say) as progress:
-        for f in new[:max(0, self.most - len(self.kept))]:
+        for f in new:
             progress.step()
             try: self.kept[f] = _stamp(f), self.open(f)
             except InputError as e: lost[f] = e

@@ -9,20 +9,21 @@ __all__ = ['self_similarity', 'ShufflePatches', 'Suitability', 'suitability']
 
 # %% ../nbs/76_suitability.ipynb #d33a63d3
 from .errors import at_least
-from .output import output_folder
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fastai.vision.all import *
 from matplotlib.figure import Figure
 from scipy.stats import t as student_t
 from sklearn.cluster import KMeans
+from .console import Progress, duration, say
 from .features import file_features
-from .figures import plain
+from .lettering import plain
 from .loaders import rotation_dls
+from .output import check_output, output_folder
 from .photos import PhotoSet, read_photos
-from .report import Report
+from .report import Report, end_report, write_result
 from .rotation import check_angles, circle_mask, rotate
-from .runs import end_report, train_rotation, write_result
+from .runs import train_rotation, training_views
 from .squares import OpenSquare
 from .watch import by_picture
 
@@ -64,13 +65,14 @@ def _part(photos, n, n_ask, seed):
     at_least(60, photos=len(t))
     ask = min(n_ask, len(t)//3)
     t = t[:n + ask]
-    return PhotoSet(photos.folder, t.assign(split=['valid']*ask + ['unlabelled']*(len(t) - ask)), photos.bad, photos.notes, photos.scan)
+    return replace(photos, table=t.assign(split=['valid']*ask + ['unlabelled']*(len(t) - ask)))
 
-def _run(photos, opener, angles, epochs, seed, *tfms):
+def _run(photos, opener, angles, epochs, seed, say, *tfms):
     "Train for a short time; the learner, and probabilities N×k×k of the photos asked about"
-    dls = rotation_dls(photos, opener, angles)
+    dls = rotation_dls(photos, opener, angles, say=say)
     dls.add_tfms(tfms, 'after_batch')
-    learn = train_rotation(dls, epochs=epochs, seed=seed)
+    with Progress(training_views(dls, epochs), 'a short run' + ', on shuffled patches'*bool(tfms), say) as progress:
+        learn = train_rotation(dls, epochs=epochs, seed=seed, progress=progress)
     with learn.no_bar(), no_random(seed): p = learn.get_preds()[0]
     return learn, p.view(-1, dls.c, dls.c).numpy()
 
@@ -143,9 +145,9 @@ def sentences(self:Suitability)->list: # Of strings
 def plot(self:Suitability)->Figure:
     "Rotation accuracy by group, whole and shuffled"
     t = self.table()
+    names = [plain(g) for g in t.index]
     fig, ax = plt.subplots(figsize=(6, .35*len(t) + 1), layout='constrained')
     value = lambda c: t[c].astype(float)
-    names = [plain(g) for g in t.index]
     ax.hlines(names, value('from'), value('to'), color='tab:blue')
     ax.plot(value('rotation accuracy %'), names, 'o', color='tab:blue', label='as they are')
     ax.plot(value('shuffled %'), names, 'x', color='tab:orange', label='shuffled patches')
@@ -164,11 +166,12 @@ def gallery(self:Suitability,
     "The photos at chance: those whose turns get a probability nearest to it"
     prob = self.probs.diagonal(axis1=1, axis2=2).mean(1)
     some = np.abs(prob - self.chance).argsort()[:n]
+    titles = [plain(f'{self.groups[i]}, {100*prob[i]:.0f} %') for i in some]
     fig, axs = plt.subplots(-(-len(some)//6), 6, figsize=(8, 1.6*-(-len(some)//6)), layout='constrained', squeeze=False)
     for ax in axs.flat: ax.set_axis_off()
-    for ax, i in zip(axs.flat, some):
+    for ax, i, title in zip(axs.flat, some, titles):
         ax.imshow(self.opener(self.files[i]).permute(1, 2, 0))
-        ax.set_title(plain(f'{self.groups[i]}, {100*prob[i]:.0f} %'), fontsize=8)
+        ax.set_title(title, fontsize=8)
     plt.close(fig)
     return fig
 
@@ -192,23 +195,29 @@ def suitability(
     n_ask:int=300, # Photos to ask about, at most; no more than a third of all
     epochs:int=8, # Passes over the photos, in each of the two runs
     seed:int=0, # Of the draw, weights and batches
-    say=print, # Gets the table and the reading
+    say=say, # Gets how the folder was read, the table and the reading
 )->Suitability:
     "Do these photos have an up? An estimate from two short runs; `InputError` under 60 photos"
     settings, start = {k: v for k, v in locals().items() if k != 'say'}, time.time()
-    at_least(1, n=n, epochs=epochs), at_least(5, n_ask=n_ask)
-    photos, opener = _part(read_photos(folder, labels_csv, labelled=False), n, n_ask, seed), OpenSquare(size)
+    at_least(1, n=n, epochs=epochs), at_least(5, n_ask=n_ask), at_least(8, size=size), at_least(0, seed=seed)
+    check_angles(angles)
+    if out: check_output(out, folder)
+    everything = read_photos(folder, labels_csv, labelled=False, say=say)
+    everything.tell(say)
+    photos, opener = _part(everything, n, n_ask, seed), OpenSquare(size, everything.bits)
     out, asked = output_folder(out, folder) if out else None, photos.table[photos.table.split == 'valid']
-    learn, probs = _run(photos, opener, angles, epochs, seed)
-    _, shuffled = _run(photos, opener, angles, epochs, seed, ShufflePatches())
+    learn, probs = _run(photos, opener, angles, epochs, seed, say)
+    _, shuffled = _run(photos, opener, angles, epochs, seed, say, ShufflePatches())
     files, x = list(asked.path), torch.stack([opener(f).as_subclass(Tensor) for f in asked.path])
-    res = Suitability(files, _groups(asked, learn.model[0], opener, seed), probs, shuffled, self_similarity(x, angles).numpy(), opener, time.time() - start)
+    groups, likeness = _groups(asked, learn.model[0], opener, seed), self_similarity(x, angles).numpy()
+    res = Suitability(files, groups, probs, shuffled, likeness, opener, time.time() - start)
     if out: _save(res, out, settings, photos)
-    say(f'{res}\n\n{res.seconds:.0f} s' + (f"; written to {out/'report.html'}" if out else ''))
+    say(f'{res}\n\n{duration(res.seconds)}' + (f"; written to {out/'report.html'}" if out else ''))
     return res
 
 # %% ../nbs/76_suitability.ipynb #8ee27797
 def _save(res, out, settings, photos):
     write_result(out, photos, settings=settings, verdict=res.verdict, reading=res.sentences(), chance=res.chance,
                  table=res.table().reset_index(names='group').to_dict('records'), seconds=res.seconds)
-    end_report(res.report().add('The photos', photos.notes or 'Nothing to note.'), photos, settings).save(out/'report.html')
+    report = res.report().add('The photos', photos.notes or 'Nothing to note.')
+    end_report(report, photos, settings).save(out/'report.html')
