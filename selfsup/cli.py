@@ -121,7 +121,7 @@ def use_device(
     found = dict(cpu=True, cuda=int(number or 0) < gpus, mps=torch.backends.mps.is_available())
     if not found[kind]:
         there = ['cpu', *(f'cuda:{i}' for i in range(gpus)), *(['mps'] if found['mps'] else [])]
-        raise InputError(f"The device {name} is not there; PyTorch finds {', '.join(there)}.")
+        raise InputError(f"The device {name} is not there; give one that PyTorch finds: {', '.join(there)}.")
     if number: torch.cuda.set_device(int(number))
     default_device(kind != 'cpu')
 
