@@ -33,3 +33,9 @@ from selfsup.evaluate import *
 from selfsup.shortcuts import *
 from selfsup.audit import *
 from selfsup.suitability import *
+
+import inspect, sys
+from selfsup._docments import explain
+
+for _module in [m for name, m in sys.modules.items() if name.startswith('selfsup.') and hasattr(m, '__all__')]:
+    explain(_module, inspect.getsource(_module))  # help() then shows the comments beside parameters

@@ -168,7 +168,7 @@ def test_device_is_what_fastai_takes(capsys, calls, gpus, name, expected):
 def test_device_that_is_not_there(capsys, calls, gpus, monkeypatch, name):
     import torch
     monkeypatch.setattr(torch.backends.mps, 'is_available', lambda: False)
-    expected = f'selfsup: The device {name} is not there; PyTorch finds cpu, cuda:0, cuda:1.\n'
+    expected = f'selfsup: The device {name} is not there; give one that PyTorch finds: cpu, cuda:0, cuda:1.\n'
     assert typed(capsys, 'audit', 'a', '--device', name) == (2, '', expected)
     assert calls == []
 
