@@ -34,8 +34,9 @@ from selfsup.shortcuts import *
 from selfsup.audit import *
 from selfsup.suitability import *
 
-import inspect, sys
-from selfsup._docments import explain
+import inspect as _inspect
+import sys as _sys
+from selfsup._docments import explain as _explain
 
-for _module in [m for name, m in sys.modules.items() if name.startswith('selfsup.') and hasattr(m, '__all__')]:
-    explain(_module, inspect.getsource(_module))  # help() then shows the comments beside parameters
+for _module in [m for name, m in _sys.modules.items() if name.startswith('selfsup.') and hasattr(m, '__all__')]:
+    _explain(_module, _inspect.getsource(_module))  # help() then shows the comments beside parameters
