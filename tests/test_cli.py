@@ -314,7 +314,7 @@ def public():
     "Every public function and class, and every public method of those classes, by name"
     from selfsup import all as everything
     for name, o in vars(everything).items():
-        if getattr(o, '__module__', '').startswith('selfsup.') and callable(o):
+        if name[0] != '_' and getattr(o, '__module__', '').startswith('selfsup.') and callable(o):
             yield name, o
             methods = vars(o) if inspect.isclass(o) else []
             yield from ((f'{name}.{m}', getattr(o, m)) for m in methods if m[0] != '_' and callable(getattr(o, m)))
