@@ -2,15 +2,14 @@
 import gc
 import pickle
 import shutil
-import tempfile
 import warnings
 import numpy as np
 import pytest
 from selfsup.all import *
 from selfsup.errors import InputError
-from selfsup.features import Features, pool, stage_outputs
+from selfsup.features import pool, stage_outputs
 from fastai.vision.all import (
-    CancelFitException, Callback, CategoryBlock, DataBlock, DataLoader, ImageBlock, L, ProgressCallback, RandomSplitter, Resize, aug_transforms,
+    Callback, CategoryBlock, DataBlock, DataLoader, ImageBlock, ProgressCallback, RandomSplitter, Resize, aug_transforms,
     load_learner, nn, parent_label, torch)
 
 @pytest.fixture(scope='module')
@@ -105,3 +104,55 @@ def test_few_neighbours_and_few_queries():
 @pytest.mark.parametrize('change', [dict(x={}), dict(test_x={2: X}), dict(test_x={1: X[:, :5]}), dict(test_y=[]), dict(test_y=Y[:39]), dict(Cs=[0.]), dict(Cs=[float('inf')])])
 def test_tests_of_a_stage(change):
     with pytest.raises(InputError): layer_probe(**(dict(x={1: X}, y=Y, choose=np.arange(8), test_x={1: X}, test_y=Y) | change))
+
+# Watching
+
+@pytest.fixture
+def watched(world):
+    "A learner that carries a callback which has watched one epoch"
+    photos, opener = read_photos(world), OpenSquare(32)
+    dls = RotationDataLoaders.from_lists(world, photos.files('train'), photos.files('valid'), bs=6, num_workers=0, item_tfms=Resize(32))
+    learn = rotation_learner(dls, cbs=WatchFeatures(photos, opener, labels=5))
+    learn.remove_cb(ProgressCallback)
+    learn.logger = lambda *args: None
+    learn.fit(1, 1e-3)
+    return learn
+
+def test_an_exported_learner_holds_no_photo_and_no_path(watched, world, tmp_path):
+    watched.export(tmp_path/'model.pkl')
+    data = (tmp_path/'model.pkl').read_bytes()
+    files = picture_files(world)
+    assert not [f for f in files if f.name.encode() in data]
+    pixels = [OpenSquare(32)(f).numpy().tobytes() for f in files]
+    assert not [p for p in pixels if p[:256] in data]
+    with warnings.catch_warnings():
+        warnings.simplefilter('ignore')
+        watch = load_learner(tmp_path/'model.pkl').watch_features
+    assert watch.table().equals(watched.watch_features.table()) and len(watch.plot().axes) == 1
+    with pytest.raises(InputError, match='add a new one'): watch.score(watched.model[0])
+    assert watched.watch_features.score(watched.model[0]) >= 0
+
+def test_one_that_was_loaded_watches_no_more(watched):
+    watch = watched.watch_features
+    watched.remove_cb(watch)
+    watch, rows = pickle.loads(pickle.dumps(watch)), len(watch.history)
+    with pytest.warns(UserWarning, match='nothing is watched'): watched.fit(2, 1e-3, cbs=watch)
+    assert len(watch.history) == rows
+
+def test_a_search_that_was_interrupted_does_not_end_the_watching(watched, tmp_path):
+    class Stop(Callback):
+        def before_batch(self): raise KeyboardInterrupt
+    watched.path, rows = tmp_path, len(watched.watch_features.history)
+    watched.add_cb(stop := Stop())
+    with pytest.raises(KeyboardInterrupt): watched.lr_find(num_it=6, show_plot=False)
+    watched.remove_cb(stop)
+    watched.fit(1, 1e-3)
+    assert len(watched.watch_features.history) == rows + 1
+
+def test_an_epoch_that_was_interrupted_leaves_no_row(watched):
+    class Stop(Callback):
+        def after_train(self): raise KeyboardInterrupt
+    rows = len(watched.watch_features.history)
+    with pytest.raises(KeyboardInterrupt): watched.fit(1, 1e-3, cbs=Stop())
+    watched.validate()
+    assert len(watched.watch_features.history) == rows
