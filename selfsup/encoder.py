@@ -51,7 +51,8 @@ class Encoder(nn.Sequential):
 
 # %% ../nbs/30_encoder.ipynb #9ab32657
 def _check_cut(n, most):
-    if not (isinstance(n, int) and 1 <= n <= most): raise InputError(f'cut is {n!r}, but the encoder has {most} stages; give a number from 1 to {most}.')
+    if not (isinstance(n, int) and 1 <= n <= most):
+        raise InputError(f'cut is {n!r}, but the encoder has {most} stages; give a number from 1 to {most}.')
     return n
 
 # %% ../nbs/30_encoder.ipynb #afe7d436
@@ -189,7 +190,7 @@ def create_encoder(
         raise InputError(f'arch is a {type(arch).__name__}; give the name of an architecture, such as small.')
     if arch in _own:
         if not pretrained: return _own[arch]()
-        raise InputError(f"There are no ImageNet weights for '{arch}'; take a torchvision or timm arch, such as resnet18.")
+        raise InputError(f"There are no ImageNet weights for '{arch}'; take torchvision's or timm's, such as resnet18.")
     if arch in torchvision.models.list_models(torchvision.models):
         return _torchvision_encoder(torchvision.models.get_model_builder(arch), pretrained)
     try: import timm

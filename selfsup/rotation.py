@@ -40,7 +40,7 @@ def rotate(
     return (res if x.is_floating_point() else res.round()).to(x.dtype)
 
 def _turn(angle, x):
-    "For each picture of `x`, the matrix from a place in the turned picture to its place before, both sides from -1 to 1"
+    "For each picture of `x`, the matrix from a place after the turn to the place before; both sides are 2 long"
     a, (h, w) = math.radians(angle % 360), x.shape[-2:]
     rows = [[math.cos(a), -math.sin(a)*h/w, 0], [math.sin(a)*w/h, math.cos(a), 0]]
     return x.new_tensor(rows).expand(len(x), 2, 3)
@@ -200,8 +200,8 @@ def open_picture(self:RotationDL,
 @patch(as_prop=True)
 def broken(self:RotationDL):
     "Items that could not be opened so far, by this loader or one made from it"
-    items = self.dataset.items
-    return [(items.iloc if hasattr(items, 'iloc') else items)[i] for i in self.dataset.not_opened.nonzero().flatten().tolist()]
+    items = getattr(self.dataset.items, 'iloc', self.dataset.items)
+    return [items[i] for i in self.dataset.not_opened.nonzero().flatten().tolist()]
 
 # %% ../nbs/20_rotation.ipynb #03f626dd
 class LeaveOutInvalid(Callback):
@@ -286,6 +286,10 @@ def rotation_dblock(angles, splitter, item_tfms=None, batch_tfms=None, img_cls=P
     return DataBlock(blocks=(ImageBlock(img_cls), RotationBlock(angles)), splitter=splitter,
                      item_tfms=item_tfms, batch_tfms=batch_tfms, **kwargs)
 
+def _check_some(**given):
+    for name, o in given.items():
+        if not len(o): raise InputError(f'{name} is empty; give at least one picture.')
+
 def _is_below(folder, file): return folder in file.parents
 
 def _files_in(path, train, valid, split):
@@ -309,6 +313,7 @@ def from_path_func(cls:RotationDataLoaders,
     angles=(0, 90, 180, 270), item_tfms=None, batch_tfms=None, img_cls=PILUpright, **kwargs
 ):
     "Rotation task on `fnames`, split by a function of the path"
+    _check_some(fnames=fnames)
     splitter = FuncSplitter(valid_func) if valid_func else RandomSplitter(valid_pct, seed=seed)
     dblock = rotation_dblock(angles, splitter, item_tfms, batch_tfms, img_cls)
     return cls.from_dblock(dblock, fnames, path=path, **kwargs)
@@ -326,6 +331,7 @@ def from_df(cls:RotationDataLoaders,
     angles=(0, 90, 180, 270), item_tfms=None, batch_tfms=None, img_cls=PILUpright, **kwargs
 ):
     "Rotation task on the files named in a table"
+    _check_some(df=df)
     splitter = RandomSplitter(valid_pct, seed=seed) if valid_col is None else ColSplitter(valid_col)
     get_x = ColReader(fn_col, pref=f'{Path(path)}{os.path.sep}')
     dblock = rotation_dblock(angles, splitter, item_tfms, batch_tfms, img_cls, get_x=get_x)
@@ -341,6 +347,7 @@ def from_lists(cls:RotationDataLoaders,
     angles=(0, 90, 180, 270), item_tfms=None, batch_tfms=None, img_cls=PILUpright, **kwargs
 ):
     "Rotation task on two lists of files"
+    _check_some(train=train)
     splitter = IndexSplitter(range(len(train), len(train) + len(valid)))
     dblock = rotation_dblock(angles, splitter, item_tfms, batch_tfms, img_cls)
     return cls.from_dblock(dblock, [*train, *valid], path=path, **kwargs)

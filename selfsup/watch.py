@@ -45,6 +45,8 @@ def watched_photos(
 class WatchFeatures(Callback):
     "Put a downstream score of the frozen encoder, `model[0]`, beside the rotation accuracy"
     order = Recorder.order + 1
+    files, say = None, staticmethod(warnings.warn)  # of one that was loaded
+    _stateattrs = ('files', 'codes', 'opener', 'say')  # what fastai leaves out of a pickle
     def __init__(self,
         photos:PhotoSet, # Labelled photos, as for `watched_photos`
         opener:OpenSquare, # Opens them
@@ -55,14 +57,23 @@ class WatchFeatures(Callback):
         say=warnings.warn, # Gets a warning, each kind once
     ):
         if probe not in ('knn', 'linear'): raise InputError(f"probe is {probe!r}; give 'knn' or 'linear'.")
-        if every < 1: raise InputError(f'every is {every}; give a whole number of epochs, at least 1.')
-        votes, scored = watched_photos(photos, labels, seed)
-        self.classes = sorted({*votes.label, *scored.label})
-        self.files, self.n_votes = [*votes.path, *scored.path], len(votes)
-        self.codes = np.array([self.classes.index(l) for l in [*votes.label, *scored.label]])
+        if not isinstance(every, int) or every < 1:
+            raise InputError(f'every is {every}; give a whole number of epochs, at least 1.')
+        self._take(*watched_photos(photos, labels, seed))
         self.opener, self.every, self.kind, self.say = opener, every, probe, say
         self.history, self.said, self.hits = [], set(), []
         self.trained, self.n_epochs, self.n_batches = False, 0, 0
+
+# %% ../nbs/47_watch.ipynb #2444fb58
+@patch
+def _take(self:WatchFeatures, votes, scored):
+    "Note the photos, and their classes as numbers"
+    self.classes = sorted({*votes.label, *scored.label})
+    self.files, self.n_votes = [*votes.path, *scored.path], len(votes)
+    self.codes = np.array([self.classes.index(l) for l in [*votes.label, *scored.label]])
+
+_no_photos = ('This WatchFeatures was loaded or copied, and has no photos any more: its table and plot are here, '
+              'but nothing is watched. To watch, add a new one: WatchFeatures(photos, opener).')
 
 # %% ../nbs/47_watch.ipynb #92d785fd
 @patch
@@ -70,6 +81,7 @@ def score(self:WatchFeatures,
     encoder:nn.Module, # It is not changed
 )->float: # Share of the scored photos that the probe gets right
     "Read the class off frozen features of the last stage"
+    if self.files is None: raise InputError(_no_photos)
     with no_random():
         features, n = file_features(encoder, self.files, self.opener), self.n_votes
         x = list(features.x.values())[-1]
@@ -88,10 +100,12 @@ def by_picture(
 
 # %% ../nbs/47_watch.ipynb #680f771b
 @patch
-def before_fit(self:WatchFeatures): self.run = not hasattr(self, 'lr_finder')
+def before_fit(self:WatchFeatures): self.trained = False
 
 @patch
 def before_train(self:WatchFeatures):
+    if hasattr(self.learn, 'lr_finder'): return
+    if self.files is None: return self._once('photos', _no_photos)
     if not len(self.dls.valid_ds):
         raise InputError('The learner has no validation pictures, so there is no rotation accuracy to watch; '
                          'set some aside.')
@@ -103,6 +117,7 @@ def before_validate(self:WatchFeatures): self.hits = []
 
 @patch
 def after_batch(self:WatchFeatures):
+    if not self.trained: return
     if self.training: self.n_batches += 1
     else: self.hits.append((self.pred.argmax(1) == self.yb[0]).cpu().numpy())
 

@@ -24,7 +24,8 @@ def test_a_bare_name_is_an_architecture(saved, monkeypatch):
     enc, folder = saved
     monkeypatch.chdir(folder.parent)
     assert not same(create_encoder('small'), enc)
-    for name in ('./small', 'small/encoder.safetensors', str(folder), folder, Path('small')): assert same(load_encoder(name), enc), name
+    for name in ('./small', 'small/encoder.safetensors', str(folder), folder, Path('small')):
+        assert same(load_encoder(name), enc), name
     with pytest.raises(InputError, match='there is a folder of that name: write ./small'): load_encoder('small')
     with pytest.raises(InputError, match='a saved encoder is needed'): load_encoder('nin3')
     os.rename('small', 'run')
@@ -51,13 +52,16 @@ def test_near_names_stand_once():
     assert near[0] == 'resnet50' and len(near) == len(set(near)) == 3
 
 def test_pretrained_weights_bring_their_normalisation(monkeypatch):
-    assert module._seen_by(module.torchvision.models.efficientnet_v2_l) == dict(mean=[.5]*3, std=[.5]*3)
+    models, halves = module.torchvision.models, dict(mean=[.5]*3, std=[.5]*3)
+    assert module._seen_by(models.efficientnet_v2_l) == halves
     make = timm.create_model
     monkeypatch.setattr(timm, 'create_model', lambda name, pretrained, **kwargs: make(name, **kwargs))
-    assert create_encoder('timm/vit_tiny_patch16_224', pretrained=True).meta['normalization'] == dict(mean=[.5]*3, std=[.5]*3)
+    assert create_encoder('timm/vit_tiny_patch16_224', pretrained=True).meta['normalization'] == halves
     assert 'normalization' not in create_encoder('timm/resnet10t').meta
-    monkeypatch.setattr(module.torchvision.models.ResNet18_Weights.DEFAULT.__class__, 'get_state_dict', lambda *args, **kwargs: make('resnet18').state_dict())
-    assert create_encoder(resnet18, pretrained=True).meta['normalization'] == dict(mean=[.485, .456, .406], std=[.229, .224, .225])
+    state = make('resnet18').state_dict()
+    monkeypatch.setattr(models.ResNet18_Weights, 'get_state_dict', lambda *args, **kwargs: state)
+    imagenet = dict(mean=[.485, .456, .406], std=[.229, .224, .225])
+    assert create_encoder(resnet18, pretrained=True).meta['normalization'] == imagenet
 
 @pytest.mark.parametrize('how', [{}, {'normalization': None}, {'normalization': dict(mean=[.5]*3, std=[.25]*3)}])
 def test_unknown_and_without_are_two_things(tmp_path, how):
@@ -89,14 +93,17 @@ def test_a_stop_while_writing_leaves_the_old_pair(saved, monkeypatch, where):
     assert {f.name: f.read_bytes() for f in folder.iterdir()} == before
     assert same(load_encoder(folder), enc)
 
+nan, inf = float('nan'), float('inf')
+def scales(mean=(.5, .5, .5), std=(.2, .2, .2)): return dict(mean=mean, std=std)
+
 wrong = {
     'stages': ['4', 0, -1, 2.5, True, None, 9, [4]],
     'arch': [None, 18, ['small'], 'resnet_18', './small'],
     'family': ['tim', None, 3, ['own']],
-    'size': ['32', 0, -32, 32.5, True, [32], float('nan')],
-    'angles': ['0', ['0', '90'], [0], [], 90, [0, float('nan')], [0, None], [0, 360], {'0': 90}],
-    'normalization': ['none', [], {}, dict(mean=.5, std=.2), dict(mean=[.5]*3), dict(mean=[.5]*3, std=[.2]*2), dict(mean=['a']*3, std=[.2]*3),
-                      dict(mean=[.5]*3, std=[0, 1, 1]), dict(mean=[.5]*3, std=[-1.]*3), dict(mean=[float('nan')]*3, std=[.2]*3), dict(mean=[.5]*3, std=[float('inf')]*3)]}
+    'size': ['32', 0, -32, 32.5, True, [32], nan],
+    'angles': ['0', ['0', '90'], [0], [], 90, [0, nan], [0, None], [0, 360], {'0': 90}],
+    'normalization': ['none', [], {}, {'mean': [.5]*3}, scales(mean=.5), scales(mean=['a']*3), scales(mean=[nan]*3),
+                      scales(std=[.2]*2), scales(std=[0, 1, 1]), scales(std=[-1.]*3), scales(std=[inf]*3)]}
 
 @pytest.mark.parametrize('key, value', [(k, v) for k, vs in wrong.items() for v in vs])
 def test_a_wrong_entry_is_named(saved, key, value):
@@ -106,7 +113,8 @@ def test_a_wrong_entry_is_named(saved, key, value):
     with pytest.raises(InputError) as e: load_encoder(folder)
     assert str(file) in str(e.value) and '\n' not in str(e.value)
 
-@pytest.mark.parametrize('info', [dict(size='32'), dict(size=np.int64(32)), dict(angles=['0', '90']), dict(normalization={})])
+@pytest.mark.parametrize('info', [
+    {'size': '32'}, {'size': np.int64(32)}, {'angles': ['0', '90']}, {'normalization': {}}])
 def test_a_wrong_entry_is_not_written(saved, info):
     enc, folder = saved
     with pytest.raises(InputError, match=next(iter(info))): save_encoder(create_encoder(), folder, **info)
@@ -116,7 +124,8 @@ def test_an_encoder_that_could_not_be_built_again_is_not_written(tmp_path):
     with pytest.raises(InputError, match='arch is None'): save_encoder(Encoder(nn.Conv2d(3, 8, 3)), tmp_path/'own')
     assert not (tmp_path/'own').exists()
 
-@pytest.mark.parametrize('spoil', [lambda b: b'', lambda b: b[:100], lambda b: b[:-10], lambda b: b'x'*64], ids=['empty', 'header', 'end', 'noise'])
+@pytest.mark.parametrize('spoil', [lambda b: b'', lambda b: b[:100], lambda b: b[:-10], lambda b: b'x'*64],
+                         ids=['empty', 'header', 'end', 'noise'])
 @pytest.mark.parametrize('name', ['encoder.safetensors', 'encoder.json'])
 def test_broken_files(saved, spoil, name):
     file = saved[1]/name
@@ -129,7 +138,7 @@ def test_weights_of_another_shape(saved):
     (saved[1]/'encoder.safetensors').write_bytes(module.save(other.state_dict()))
     with pytest.raises(InputError, match='do not fit'): load_encoder(saved[1])
 
-@pytest.mark.parametrize('value', [float('nan'), float('inf')])
+@pytest.mark.parametrize('value', [nan, inf])
 @pytest.mark.parametrize('name', ['1.0.0.weight', '0.1.running_var'])
 def test_weights_that_are_no_numbers(saved, value, name):
     enc, folder = saved

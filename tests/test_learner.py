@@ -4,27 +4,33 @@ import warnings
 import numpy as np
 import pytest
 from selfsup.all import *
-from selfsup import learner
+from selfsup import encoder, features, learner, probes, rotation, watch
 from selfsup.errors import InputError
 from selfsup.learner import EncoderWithHead, FiniteLoss, FrozenEncoder, as_encoder, by_depth, linear_head
 from fastai.vision.all import (
-    BnFreeze, Callback, CancelBatchException, CancelStepException, GradientAccumulation, ImageDataLoaders, Learner, MixedPrecision, Normalize,
-    Path, ProgressCallback, Recorder, imagenet_stats, load_learner, nn, to_device, torch, trainable_params)
+    BnFreeze, Callback, CancelBatchException, CancelStepException, GradientAccumulation, ImageDataLoaders, Learner,
+    MixedPrecision, Normalize, Path, ProgressCallback, Recorder, imagenet_stats, load_learner, nn, torch, trainable_params)
 
 HALF = dict(mean=[.5]*3, std=[.25]*3)
 
 @pytest.fixture(scope='module')
 def world(tmp_path_factory):
-    return draw_world(tmp_path_factory.mktemp('data')/'world', train=10, valid=4, test=1, classes=['house', 'cup'], size=32)
+    path = tmp_path_factory.mktemp('data')/'world'
+    return draw_world(path, train=10, valid=4, test=1, classes=['house', 'cup'], size=32)
 
-def turned(world, bs=5, **kwargs): return RotationDataLoaders.from_folder(world, bs=bs, num_workers=0, device='cpu', **kwargs)
-def labelled(world, bs=5, **kwargs): return ImageDataLoaders.from_folder(world, bs=bs, num_workers=0, device='cpu', img_cls=PILUpright, **kwargs)
+def turned(world, **kwargs):
+    return RotationDataLoaders.from_folder(world, **{'bs': 5, 'num_workers': 0, 'device': 'cpu', **kwargs})
+
+def labelled(world, **kwargs):
+    kwargs = {'bs': 5, 'num_workers': 0, 'device': 'cpu', 'img_cls': PILUpright, **kwargs}
+    return ImageDataLoaders.from_folder(world, **kwargs)
 
 @pytest.fixture(params=[rotation_learner, transfer_learner], ids=['rotation', 'transfer'])
 def make(request, world):
     "Makes a quiet learner of one kind or the other"
     def _make(bs=5, **kwargs):
-        learn = request.param((turned if request.param is rotation_learner else labelled)(world, bs), path=world.parent, **kwargs)
+        dls = (turned if request.param is rotation_learner else labelled)(world, bs=bs)
+        learn = request.param(dls, path=world.parent, **kwargs)
         learn.logger = lambda *args: None
         return learn.remove_cb(ProgressCallback) if hasattr(learn, 'progress') else learn
     return _make
@@ -71,7 +77,9 @@ def normalization(dls):
 
 IMAGENET = dict(zip(('mean', 'std'), map(list, imagenet_stats)))
 
-@pytest.mark.parametrize('meta, want', [({}, [IMAGENET]*2), ({'normalization': None}, []), ({'normalization': HALF}, [HALF]*2)], ids=['unknown', 'without', 'with'])
+@pytest.mark.parametrize('meta, want', [
+    ({}, [IMAGENET]*2), ({'normalization': None}, []), ({'normalization': HALF}, [HALF]*2)],
+    ids=['unknown', 'without', 'with'])
 def test_loaders_get_what_the_encoder_says(world, tmp_path, meta, want):
     save_encoder(create_encoder(), tmp_path, **meta)
     dls = transfer_learner(labelled(world), tmp_path).dls
@@ -82,16 +90,18 @@ def test_loaders_get_what_the_encoder_says(world, tmp_path, meta, want):
     x = torch.stack([OpenSquare(32)(f) for f in files]).float()/255
     if want: x = (x - torch.tensor(want[0]['mean'])[:, None, None])/torch.tensor(want[0]['std'])[:, None, None]
     enc = load_encoder(tmp_path).eval()
-    with torch.no_grad(): assert np.allclose(file_features(enc, files, OpenSquare(32)).x[1], enc[0](x).mean((2, 3)), atol=1e-5)
+    with torch.no_grad(): by_hand = enc[0](x).mean((2, 3))
+    assert np.allclose(file_features(enc, files, OpenSquare(32)).x[1], by_hand, atol=1e-5)
 
 @pytest.mark.parametrize('meta', [None, HALF])
 def test_loaders_that_scale_otherwise_are_refused(world, meta):
     enc = create_encoder()
     enc.meta['normalization'] = meta
-    with pytest.raises(InputError, match='but the encoder was trained'): transfer_learner(labelled(world, batch_tfms=Normalize.from_stats(*imagenet_stats)), enc)
-    with pytest.raises(InputError, match='but the encoder was trained'): rotation_learner(turned(world, batch_tfms=Normalize.from_stats(*imagenet_stats)), enc)
-    if meta:
-        with pytest.raises(InputError, match='work without normalisation'): rotation_learner(turned(world), enc, normalize=False)
+    tfms, words = Normalize.from_stats(*imagenet_stats), 'but the encoder was trained'
+    with pytest.raises(InputError, match=words): transfer_learner(labelled(world, batch_tfms=tfms), enc)
+    with pytest.raises(InputError, match=words): rotation_learner(turned(world, batch_tfms=tfms), enc)
+    if meta is None: return
+    with pytest.raises(InputError, match='without normalisation'): rotation_learner(turned(world), enc, normalize=False)
 
 def test_trained_without_stays_without(world, tmp_path):
     learn = rotation_learner(turned(world), normalize=False)
@@ -117,7 +127,8 @@ def diverge(learn, how):
 @pytest.mark.parametrize('how', ['fit', 'fit_one_cycle', 'fine_tune'])
 def test_a_loss_that_is_no_number_ends_the_training(make, how):
     learn = make()
-    with pytest.raises(InputError, match=r'^In epoch \d, the .* at a learning rate of .*lower one') as e: diverge(learn, how)
+    words = r'^In epoch \d, the .* at a learning rate of .*lower one'
+    with pytest.raises(InputError, match=words) as e: diverge(learn, how)
     assert '\n' not in str(e.value) and not learn.recorder.values
 
 class Spoil(Callback):
@@ -128,9 +139,11 @@ class Spoil(Callback):
     def after_train(self):
         if self.where == 'statistics': self.model[0][0][1].running_var[0] = float('inf')
     def after_step(self):
-        if self.where == 'last step' and self.iter == self.n_iter - 1: self.model[0][1][0][0].weight.data[0] = float('nan')
+        last = self.where == 'last step' and self.iter == self.n_iter - 1
+        if last: self.model[0][1][0][0].weight.data[0] = float('nan')
 
-@pytest.mark.parametrize('where, words', [('picture', 'validation batch 1 of'), ('statistics', 'weights'), ('last step', 'weights')])
+@pytest.mark.parametrize('where, words', [
+    ('picture', 'validation batch 1 of'), ('statistics', 'weights'), ('last step', 'weights')])
 @pytest.mark.parametrize('recorder', [True, False])
 def test_nothing_slips_through(make, where, words, recorder):
     learn = make(cbs=Spoil(where))
@@ -163,7 +176,9 @@ def test_steps_left_out_in_mixed_precision_end_nothing(make):
 @pytest.fixture
 def bf16(monkeypatch): monkeypatch.setattr(learner, 'cpu_has_bf16', lambda: True)
 
-def in_32_bits(): return not torch.is_autocast_enabled('cpu') and (torch.ones(2, 2) @ torch.ones(2, 2)).dtype == torch.float32
+def in_32_bits():
+    product = torch.ones(2, 2) @ torch.ones(2, 2)
+    return not torch.is_autocast_enabled('cpu') and product.dtype == torch.float32
 
 def test_16_bits_within_and_32_outside(make, bf16):
     learn, seen = make(), []
@@ -216,10 +231,11 @@ def test_an_exported_learner_works_where_the_instructions_are_missing(make, tmp_
 
 class Modes(Callback):
     "Which stages are in training mode, and which of their running statistics move"
-    def before_train(self): self.before = [m.running_mean.clone() for m in self.model[0].modules() if isinstance(m, nn.BatchNorm2d)]
+    def means(self): return [m.running_mean.clone() for m in self.model[0].modules() if isinstance(m, nn.BatchNorm2d)]
+    def before_train(self): self.before = self.means()
     def after_train(self):
         self.stages = [s.training for s in self.model[0]]
-        self.moved = [not torch.equal(b, m.running_mean) for b, m in zip(self.before, (m for m in self.model[0].modules() if isinstance(m, nn.BatchNorm2d)))]
+        self.moved = [not torch.equal(*means) for means in zip(self.before, self.means())]
 
 def modes(learn, **kwargs):
     learn.fit(1, 1e-3, cbs=[seen := Modes()], **kwargs)
@@ -268,7 +284,8 @@ def test_a_timm_encoder_is_one_part(world):
     assert same(state(learn.model[0]), before)
 
 def test_freeze_asks_for_groups(world):
-    with pytest.raises(InputError, match='splitter'): transfer_learner(labelled(world), freeze=True, splitter=trainable_params)
+    with pytest.raises(InputError, match='splitter'):
+        transfer_learner(labelled(world), freeze=True, splitter=trainable_params)
 
 @pytest.mark.parametrize('freeze', [False, True])
 def test_bn_freeze_leaves_the_head_to_train(make, freeze):
@@ -285,6 +302,18 @@ def test_the_head_normalises_like_pytorch():
     assert same(state(ours), state(theirs)) and torch.equal(ours.eval()(x), theirs.eval()(x))
 
 # Arguments
+
+def shows_anothers(f):
+    "Is it a function of this package that takes any keyword, and shows those of another function instead?"
+    f = getattr(f, '__func__', f)
+    if not inspect.isfunction(f) or not f.__module__.startswith('selfsup.') or hasattr(f, '__wrapped__'): return False
+    kinds = [p.kind for p in inspect.signature(f).parameters.values()]
+    return bool(f.__code__.co_flags & inspect.CO_VARKEYWORDS) and inspect.Parameter.VAR_KEYWORD not in kinds
+
+def test_what_delegates_is_tested():
+    places = [encoder, features, learner, probes, rotation, watch, rotation.RotationDataLoaders]
+    found = {n for p in places for n in vars(p) if shows_anothers(getattr(p, n))}
+    assert found == {'rotation_learner', 'transfer_learner', 'from_folder', 'from_path_func', 'from_df', 'from_lists'}
 
 @pytest.mark.parametrize('f', [rotation_learner, transfer_learner])
 def test_learners_take_each_argument_that_they_show(world, f):

@@ -81,7 +81,8 @@ def test_no_invented_pixel_shows_through_the_circle():
         seen = tv_rotate(torch.ones(1, 24, 24), a, InterpolationMode.BILINEAR)[0]
         assert (seen[inside] > .9999).all()
 
-@pytest.mark.parametrize('angles', ['09', ['0', '90'], [0, None], [0, float('nan')], [0, float('inf')], [0], 90, [0, -1e-20], [0, 90, 450]])
+@pytest.mark.parametrize('angles', [
+    '09', ['0', '90'], [0, None], [0, float('nan')], [0, float('inf')], [0], 90, [0, -1e-20], [0, 90, 450]])
 def test_angles_that_are_none(angles):
     with pytest.raises(InputError): check_angles(angles)
 
@@ -119,8 +120,9 @@ def test_some_of_the_items_keep_their_turns(world):
 def items_mask(n): return [i % 3 == 0 for i in range(n)]
 
 def test_loaders_take_each_argument_that_they_show(world):
-    files, table = picture_files(world/'train'), pd.DataFrame({'name': [str(f) for f in picture_files(world/'train')]})
-    calls = {'from_folder': (world,), 'from_path_func': (world, files), 'from_df': (table, '/'), 'from_lists': (world, files[:12], files[12:])}
+    files = picture_files(world/'train')
+    calls = {'from_folder': (world,), 'from_path_func': (world, files), 'from_lists': (world, files[:12], files[12:]),
+             'from_df': (pd.DataFrame({'name': map(str, files)}), '/')}
     for name, given in calls.items():
         f = getattr(RotationDataLoaders, name)
         for p in list(inspect.signature(f).parameters.values())[len(given):]:
