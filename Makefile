@@ -5,16 +5,19 @@ BIN := $(VENV)/bin
 METADATA := settings.ini pyproject.toml setup.py
 .DELETE_ON_ERROR:
 .DEFAULT_GOAL := help
-.PHONY: help demo test prepare lab docs clean
+.PHONY: help demo test test-all prepare lab docs clean
 
 help:  ## List the targets
-	@sed -n 's/^\([a-z]*\):.*## \(.*\)/make \1	\2/p' Makefile
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/make \1	\2/p' Makefile
 
 demo: $(VENV)/installed  ## Install the package into .venv and run selfsup demo
 	$(BIN)/selfsup demo
 
 test: $(VENV)/installed-dev  ## Install what developers need into .venv and run every check
 	$(BIN)/python tools/check.py
+
+test-all: $(VENV)/installed-dev  ## Run every check, and every cell of the slow pages at tiny sizes
+	$(BIN)/python tools/check.py --slow
 
 prepare: $(VENV)/installed-dev  ## Clean and export the notebooks, and make README.md from nbs/index.ipynb
 	$(BIN)/nbdev-clean

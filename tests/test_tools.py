@@ -1,5 +1,6 @@
 "The repository's own tools, on small inputs."
 import json
+import re
 from importlib import metadata
 from pathlib import Path
 
@@ -10,6 +11,8 @@ from nbdev.config import get_config
 from nbdev.doclinks import NbdevLookup
 from nbformat.v4 import new_code_cell, new_notebook
 
+import check
+import slow
 from links import anchors, leads_nowhere, links, page_text
 from outputs import complaints
 from readme import cell_md, readme_link
@@ -164,3 +167,77 @@ def test_imports_are_silent_in_jupyter():
     cell = new_code_cell('from selfsup.all import *\nfrom fastai.vision.all import *')
     NotebookClient(new_notebook(cells=[cell]), timeout=300).execute()
     assert cell.outputs == []
+
+def code_page(*sources, runs=None):
+    cells = [dict(id=f'c{i}', cell_type='code', source=s.splitlines(True), execution_count=runs, outputs=[]) for i, s in enumerate(sources)]
+    return dict(cells=[*cells, dict(id='m', cell_type='markdown', source=['#| slow'])])
+
+def test_which_pages_are_slow():
+    assert slow.is_slow(code_page('1', '#| slow\n2')) and slow.is_slow(code_page("#| fig-alt: 'x'\n#|slow\n2"))
+    assert not slow.is_slow(code_page('slow = 1', '#| slowly'))
+
+def test_data_of_a_page(tmp_path):
+    page = code_page("p = fastai_path('data')/'flowers_160'", "a, b = fastai_path('data')/'cifar10_png6k', 1\nuntar_data(URLs.CIFAR)")
+    assert slow.data_folders(page) == ['cifar10', 'cifar10_png6k', 'flowers_160']
+    (tmp_path/'cifar10').mkdir()
+    lines = slow.lacking(page, tmp_path)
+    assert len(lines) == 2 and "'cifar10_png6k'" in lines[0] and 'kaggle.com' in lines[1]
+    assert slow.data_folders(code_page('draw_world(path)')) == []
+
+def test_which_cells_were_left_out():
+    page = code_page('1', '#| slow\n2', '', runs=1)
+    assert slow.left_out(page) == []
+    page['cells'][1]['execution_count'] = None
+    assert slow.left_out(page) == ['c1']
+    assert slow.left_out(slow.forget_runs(page)) == ['c0', 'c1']
+
+@pytest.fixture
+def slow_tree(tmp_path, monkeypatch):
+    "A tree with one page that is not slow, one that is, and one whose data is not there; pages run without nbdev"
+    tree, data = tmp_path/'tree', tmp_path/'data'
+    tiny = "import os; os.environ.get('SELFSUP_TINY')"
+    pages = {'00_quick': code_page('1'), 'tutorials/06_ready': code_page(tiny, '#| slow\n2'),
+             'tutorials/07_lacking': code_page(tiny, "#| slow\nfastai_path('data')/'bccd_cells'")}
+    (tree/'nbs/tutorials').mkdir(parents=True)
+    def write(name, page): (tree/f'nbs/{name}.ipynb').write_text(json.dumps(page))
+    for name, page in pages.items(): write(name, page)
+    monkeypatch.setattr(check, 'fastai_data', lambda: (data, None))
+    def runs_all_but(*left):
+        def run(*command, SELFSUP_TINY, **kwargs):
+            asked = [name for name in pages if re.search(command[command.index('--file-re') + 1], f'{name}.ipynb')]
+            assert asked == ['tutorials/06_ready'] and SELFSUP_TINY == '1' and 'slow' in command
+            page = json.loads((tree/f'nbs/{asked[0]}.ipynb').read_text())
+            for cell in page['cells'][:2]: cell['execution_count'] = None if cell['id'] in left else 1
+            write(asked[0], page)
+        monkeypatch.setattr(check, 'run', run)
+    return tree, runs_all_but, write
+
+def test_slow_pages(slow_tree):
+    tree, runs_all_but, write = slow_tree
+    runs_all_but()
+    line, = check.slow_pages(tree, None)
+    assert line.startswith('07_lacking.ipynb: ') and 'bccd_cells' in line and 'BCCD_Dataset' in line
+
+def test_slow_cell_that_was_not_run(slow_tree):
+    tree, runs_all_but, write = slow_tree
+    runs_all_but('c1')
+    with pytest.raises(check.Failed, match='06_ready.ipynb: cell c1 was not run'): check.slow_pages(tree, None)
+
+def test_slow_page_without_a_tiny_size(slow_tree):
+    tree, runs_all_but, write = slow_tree
+    write('00_quick', code_page('#| slow\n1'))
+    with pytest.raises(check.Failed, match='no tiny size under SELFSUP_TINY: 00_quick.ipynb'): check.slow_pages(tree, None)
+
+def test_slow_pages_of_this_tree(tmp_path):
+    pages = [page for page in check.notebooks_of(check.ROOT).values() if slow.is_slow(page)]
+    assert pages and all(map(slow.has_tiny_size, pages))
+    assert all(len(slow.lacking(page, tmp_path)) == len(slow.data_folders(page)) for page in pages)
+
+@pytest.mark.parametrize('checks, words, code', [([('a', lambda *_: None)], '1 passed, 0 failed', 0), ([('a', lambda *_: ['b: c'])], 'skipped b: c\n1 passed, 0 failed, 1 skipped', 0),
+                                                 ([('a', lambda *_: None), ('d', lambda *_: 1/0)], '1 passed, 1 failed', 1)])
+def test_count_of_checks(checks, words, code, monkeypatch, capsys):
+    monkeypatch.setattr(check, 'CHECKS', [(name, 'mend', f) for name, f in checks])
+    monkeypatch.setattr(check, 'fresh_copy', lambda folder: folder)
+    monkeypatch.setattr('sys.argv', ['check.py'])
+    with pytest.raises(SystemExit) as stopped: check.main()
+    assert stopped.value.code == code and capsys.readouterr().out.strip().endswith(words)

@@ -1,5 +1,5 @@
 "Runs every check of the repository, each in a copy of the tree, and counts what passed."
-import json, os, shutil, subprocess, sys, tarfile, time, traceback
+import argparse, json, os, shutil, subprocess, sys, tarfile, time, traceback
 from email import message_from_string
 from importlib import metadata
 from pathlib import Path
@@ -7,19 +7,20 @@ from tempfile import TemporaryDirectory
 
 from outputs import complaints
 from requirements import hide_the_rest
+from slow import fastai_data, forget_runs, has_tiny_size, is_slow, lacking, left_out
 from titles import lost_lines
 
 ROOT = Path(__file__).resolve().parent.parent
 BIN = Path(sys.executable).parent
 DEMO = ['demo', '--out', 'demo', '--train', '12', '--test', '5', '--epochs', '1', '--steps', '4', '--seeds', '1', '--labels', '5']
-CHECKS = []
+CHECKS, SLOW_CHECKS = [], []
 
 class Failed(Exception): "What a check found"
 
-def check(name, mend):
-    "Register a check, called with a fresh copy of the tree and a folder that all checks share"
+def check(name, mend, among=CHECKS):
+    "Register a check, called with a fresh copy of the tree and a folder that all checks share; it may return what it skipped"
     def _register(f):
-        CHECKS.append((name, mend, f))
+        among.append((name, mend, f))
         return f
     return _register
 
@@ -62,10 +63,11 @@ def export(tree, shared):
 @check('README.md is what nbs/index.ipynb says', 'run: make prepare')
 def readme(tree, shared): in_step(tree, sys.executable, 'tools/readme.py')
 
+def notebooks_of(tree): return {p: json.loads(p.read_text(encoding='utf-8')) for p in sorted((tree/'nbs').rglob('*.ipynb'))}
+
 def in_notebooks(tree, f):
     "Fail with each line of `f` about a notebook of the `tree`"
-    found = [f'{path.relative_to(tree)}: {line}' for path in sorted((tree/'nbs').rglob('*.ipynb'))
-             for line in f(json.loads(path.read_text(encoding='utf-8')))]
+    found = [f'{path.relative_to(tree)}: {line}' for path, notebook in notebooks_of(tree).items() for line in f(notebook)]
     if found: raise Failed('\n'.join(found))
 
 @check('the cell of the title holds a title and a > line, and nothing else',
@@ -117,23 +119,45 @@ def wheel(tree, shared):
 def notebooks(tree, shared):
     run(BIN/'nbdev-test', '--n-workers', 2, '--timing', cwd=tree, path=[tree], show=True, OMP_NUM_THREADS='1')
 
+@check('every cell of the slow pages runs at its tiny size',
+       'mend the page, then run: SELFSUP_TINY=1 .venv/bin/nbdev-test --flags slow NOTEBOOK', among=SLOW_CHECKS)
+def slow_pages(tree, shared):
+    data, _ = fastai_data()
+    pages = {path: notebook for path, notebook in notebooks_of(tree).items() if is_slow(notebook)}
+    full = [path.name for path, notebook in pages.items() if not has_tiny_size(notebook)]
+    if full: raise Failed(f'no tiny size under SELFSUP_TINY: {", ".join(full)}')
+    needs = {path: lacking(notebook, data) for path, notebook in pages.items()}
+    ready = [path for path in pages if not needs[path]]
+    for path in ready: path.write_text(json.dumps(forget_runs(pages[path])), encoding='utf-8')
+    if ready: run(BIN/'nbdev-test', '--flags', 'slow', '--save', '--n-workers', 2, '--timing', '--file-re', '|'.join(p.name for p in ready),
+                  cwd=tree, path=[tree], show=True, OMP_NUM_THREADS='1', SELFSUP_TINY='1')
+    after = notebooks_of(tree)
+    missed = [f'{path.name}: cell {cell} was not run' for path in ready for cell in left_out(after[path])]
+    if missed: raise Failed('\n'.join(missed))
+    return [f'{path.name}: {"; ".join(lines)}' for path, lines in needs.items() if lines]
+
 def passes(name, mend, f, folder, shared):
-    "Run one check, say how it went and whether it passed"
+    "Run one check, say how it went, and return whether it passed and what it skipped"
     print(f'== {name}', flush=True)
-    start, complaint = time.time(), None
-    try: f(fresh_copy(folder), shared)
+    start, complaint, skipped = time.time(), None, []
+    try: skipped = f(fresh_copy(folder), shared) or []
     except Failed as e: complaint = str(e)
     except Exception: complaint = traceback.format_exc()
     if complaint: print(f'{complaint.rstrip()}\nTo mend it: {mend}.')
     print(f'   {"failed" if complaint else "passed"} in {time.time() - start:.1f} s', flush=True)
-    return not complaint
+    return not complaint, skipped
 
 def main():
     "Run all checks; the exit code is 1 if one failed"
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument('--slow', action='store_true', help='run the slow pages too, at their tiny sizes')
+    checks = CHECKS + SLOW_CHECKS*parser.parse_args().slow
     with TemporaryDirectory() as folder:
         shared = Path(folder).resolve()
-        results = [passes(*a_check, shared/f'tree{i}', shared) for i, a_check in enumerate(CHECKS)]
-    print(f'{sum(results)} passed, {results.count(False)} failed')
-    sys.exit(not all(results))
+        results = [passes(*a_check, shared/f'tree{i}', shared) for i, a_check in enumerate(checks)]
+    passed, skipped = [ok for ok, _ in results], [line for _, lines in results for line in lines]
+    for line in skipped: print(f'skipped {line}')
+    print(f'{sum(passed)} passed, {passed.count(False)} failed' + f', {len(skipped)} skipped'*bool(skipped))
+    sys.exit(not all(passed))
 
 if __name__ == '__main__': main()
