@@ -31,7 +31,7 @@ def fresh_copy(folder):
 
 def run(*command, cwd, path, show=False, **env):
     "Run a command that finds modules in `path` first; its output is shown if it fails, or as it comes"
-    env = {**os.environ, 'PYTHONPATH': os.pathsep.join(map(str, path)), 'PYTHONDONTWRITEBYTECODE': '1', **env}
+    env = {'OMP_WAIT_POLICY': 'PASSIVE', **os.environ, 'PYTHONPATH': os.pathsep.join(map(str, path)), 'PYTHONDONTWRITEBYTECODE': '1', **env}
     done = subprocess.run([str(c) for c in command], cwd=cwd, env=env, text=True, stdin=subprocess.DEVNULL,
                           stdout=None if show else subprocess.PIPE, stderr=subprocess.STDOUT)
     if done.returncode: raise Failed(done.stdout or f'{Path(command[0]).name} failed')
