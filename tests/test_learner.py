@@ -114,7 +114,7 @@ def test_normalize_like_without_an_encoder(world):
     assert np.allclose(learner.normalize_like(dls)['mean'], IMAGENET['mean']) and len(normalization(dls)) == 2
     assert learner.normalize_like(dls) == learner.normalize_like(dls) and len(normalization(dls)) == 2
 
-# Trainings that come to nothing
+# Trainings that fail
 
 def test_less_than_a_batch_is_refused(make):
     with pytest.raises(InputError, match='20 pictures, less than one batch of 21'): make(bs=21)
