@@ -23,6 +23,7 @@ import torchvision
 from torch import nn
 from safetensors.torch import load_file, save
 from fastai.vision.learner import create_body, model_meta
+from .output import write_together
 from .rotation import check_angles
 
 # %% ../nbs/30_encoder.ipynb #2790854a
@@ -236,16 +237,6 @@ def _check_weights(state, what):
         raise InputError(f"{what} are not finite, such as '{bad[0]}'; the training has diverged, "
                          'so train anew with a lower learning rate.')
 
-# %% ../nbs/30_encoder.ipynb #9b784227
-def _write_whole(files):
-    "Write `files`, a dict of path to bytes, so that a stop on the way leaves the old ones whole"
-    parts = {file: file.with_name(f'{file.name}.part') for file in files}
-    try:
-        for file, part in parts.items(): part.write_bytes(files[file])
-        for file, part in parts.items(): os.replace(part, file)
-    finally:
-        for part in parts.values(): part.unlink(missing_ok=True)
-
 # %% ../nbs/30_encoder.ipynb #3d8bb1bc
 def save_encoder(
     encoder, # `Encoder` or `TimmEncoder`; `InputError` if its weights are not finite
@@ -263,7 +254,7 @@ def save_encoder(
     meta['versions'] = {'python': platform.python_version(), **versions}
     text = json.dumps(meta, indent=2)
     folder.mkdir(parents=True, exist_ok=True)
-    _write_whole({file: save(state), json_file: text.encode()})
+    write_together({file: save(state), json_file: text.encode()})
     return file
 
 # %% ../nbs/30_encoder.ipynb #75a8a1e9

@@ -6,7 +6,7 @@ Docs: https://selfsup.github.io/selfsup/runs.html.md"""
 
 # %% auto #0
 __all__ = ['bits_for', 'open_photos', 'CountViews', 'training_views', 'Say', 'train_rotation', 'rotation_history', 'pretrain',
-           'train_labelled', 'predict_files', 'test_hits', 'finetune']
+           'train_labelled', 'predict_files', 'hits_on_test', 'finetune']
 
 # %% ../nbs/60_runs.ipynb #32b26511
 from .errors import InputError, at_least, check_rate
@@ -181,7 +181,7 @@ def predict_files(
     cbs = [CountViews(progress)] if progress else None
     with learn.no_bar(): return learn.get_preds(dl=dl, cbs=cbs)[0].numpy()
 
-def test_hits(
+def hits_on_test(
     learn:Learner, # From `train_labelled`
     photos:PhotoSet, # Its test split is judged on
     progress:Progress|None=None, # Counts the views
@@ -216,7 +216,7 @@ def finetune(
     idxs, out = label_subset(photos.labels('train'), labels, seed), output_folder(out, folder)
     with Progress(3*steps*bs + len(photos.files('test')), 'fine-tuning', say) as progress:
         learn = train_labelled(photos, idxs, opener, body, steps, lr, bs, freeze, seed=seed, progress=progress)
-        hits = test_hits(learn, photos, progress)
+        hits = hits_on_test(learn, photos, progress)
     learn.export(out.resolve()/'model.pkl')
     return _save_finetuning(hits, out, photos, start, say, folder=str(folder), encoder=str(encoder), labels=len(idxs))
 

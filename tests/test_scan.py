@@ -94,7 +94,7 @@ def test_leaks_are_named_first(tmp_path):
     leak, twice, extra = put(tmp_path/'test'/'b'/'9.png', 0), put(tmp_path/'valid'/'b'/'8.png', 1), put(tmp_path/'unlabelled'/'7.png', 2)
     photos = read_photos(tmp_path)
     assert [(f.path, f.split) for f in photos.leaks().itertuples()] == [(tmp_path/'test'/'a'/'2.png', 'test'), (leak, 'test'), (twice, 'valid')]
-    assert photos.notes[0].startswith('2 of 3 test photos') and str(extra.relative_to(tmp_path)) in photos.notes[0]
+    assert photos.notes[0].startswith('LEAK: 2 of 3 test photos') and str(extra.relative_to(tmp_path)) in photos.notes[0]
 
 @needs_odd
 def test_every_odd_file_has_its_fate():
