@@ -83,6 +83,7 @@ class Contest:
 
     def __post_init__(self):
         at_least(2, bs=self.bs), check_lrs(self.lrs)
+        self.photos.open_all(self.opener, say=noop)  # they are seen many times
         self.files, self.labels = self.photos.files('train'), self.photos.labels('train')
         code = {c: i for i, c in enumerate(self.photos.classes)}
         self.y = np.array([code.get(l, -1) for l in self.labels])
