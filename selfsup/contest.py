@@ -193,11 +193,12 @@ def random_encoder(
     arch='small', # What `create_encoder` takes
     seed:int=0, # Of the weights
     batches:int=20, # Batches to see, at most
+    like:nn.Module|None=None, # An encoder whose normalisation it gets; default what `dls` has, else ImageNet's
 ):
     "An encoder with random weights whose batch normalisation has settled on the photos"
     set_seed(seed)
     encoder = create_encoder(arch).to(dls.device)
-    encoder.meta['normalization'] = normalize_like(dls)
+    encoder.meta['normalization'] = normalize_like(dls, like)
     norms = {m: m.momentum for m in encoder.modules() if isinstance(m, nn.modules.batchnorm._BatchNorm)}
     for m in norms: m.momentum = None  # average over all batches
     with torch.no_grad():

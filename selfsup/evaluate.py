@@ -135,7 +135,7 @@ def _check(contest, idxs, labels):
 # %% ../nbs/72_evaluate.ipynb #06da3772
 def evaluate(
     folder:str, # Photos: train/CLASS, test/CLASS, ..., or CLASS alone
-    encoder:str, # encoder.safetensors of a pretraining, or its folder
+    encoder:str, # encoder.safetensors of a pretraining, or its folder with a slash, such as ./pretrained
     out:str|None=None, # New folder for result.json, report.html and encoder/; nothing is written without it
     labels:str='100%', # Labels to use: a number a class, such as 10, or a share, such as 10%
     labels_csv:str|None=None, # CSV with columns path, class, split instead of class folders
@@ -154,7 +154,7 @@ def evaluate(
     _check(contest, idxs, labels)
     out = output_folder(out, folder) if out else None
     dls = rotation_dls(contest.photos, contest.opener, say=say)
-    blank = random_encoder(dls, body.meta['arch'], seed).cut(body.n_stages)
+    blank = random_encoder(dls, body.meta['arch'], seed, like=body).cut(body.n_stages)
     n = len(contest.files) + len(contest.truth)
     with Progress(2*n + 3*len(contest.truth), 'features of every stage', say) as contest.progress:
         features = {THIS: contest.features(body), RANDOM_ENCODER: contest.features(blank), PIXELS: pixel_features(contest)}

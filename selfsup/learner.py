@@ -14,7 +14,7 @@ import torch
 from torch import nn
 from fastai.vision.all import *
 from .encoder import (
-    Encoder, TimmEncoder, conv_block, create_encoder, is_saved, load_encoder, n_features)
+    Encoder, TimmEncoder, conv_block, create_encoder, is_saved, load_encoder, n_features, save_encoder)
 from .rotation import LeaveOutInvalid, check_angles
 
 # %% ../nbs/40_learner.ipynb #6074ddf8

@@ -210,6 +210,7 @@ def finetune(
     "Fine-tune an encoder on labelled photos, and test it"
     at_least(1, steps=steps), at_least(2, bs=bs), at_least(0, seed=seed), check_rate(lr), parse_budget(labels)
     check_output(out, folder)
+    set_seed(seed)  # of fresh weights, too
     start, body = time.time(), as_encoder(encoder)
     if cut is not None: body = body.cut(cut)
     photos, opener = open_photos(folder, labels_csv, size or body.meta.get('size') or 64, body.meta, say)
