@@ -112,7 +112,7 @@ def _left_note(left, folder):
     kinds = [f'{left[k][0]:,} {k}' for k in order]
     return [f"Not looked at: {'; '.join(kinds)}. The first: {_some(left[order[0]][1], folder, 1)}."]
 
-# %% ../nbs/10_photos.ipynb #ad9088a3
+# %% ../nbs/10_photos.ipynb #239bc80f
 def _fate_notes(scan, folder):
     "Sentences on what became of the files"
     said = dict(turned='turned as the EXIF says', converted='converted to RGB', tiny='tiny',
@@ -125,7 +125,8 @@ def _fate_notes(scan, folder):
     for path, why in zip(bad.path, bad.refused): kinds[why.split(' (')[0]].append(path)
     kinds = sorted(kinds.items(), key=lambda kind: -len(kind[1]))
     why = '; '.join(f'{len(files):,} {kind}: {_some(files, folder)}' for kind, files in kinds)
-    return notes + [f"{len(bad):,} of {counted(len(scan), 'file')} cannot be opened and were left out ({why})."]
+    all_of_them = '' if max(len(files) for _, files in kinds) <= 3 else '; files.csv of a run names them all'
+    return notes + [f"{len(bad):,} of {counted(len(scan), 'file')} cannot be opened and were left out ({why}){all_of_them}."]
 
 # %% ../nbs/10_photos.ipynb #6accc34d
 def _deep(scan, kind):

@@ -11,6 +11,7 @@ __all__ = ['bits_for', 'open_photos', 'CountViews', 'training_views', 'Say', 'tr
 # %% ../nbs/60_runs.ipynb #32b26511
 from .errors import InputError, at_least, check_rate
 import time
+from contextlib import nullcontext
 from fastai.vision.all import *
 from .budget import label_subset, parse_budget
 from .console import Progress, counted, duration, say
@@ -92,8 +93,9 @@ def train_rotation(
     set_seed(seed)
     learn = rotation_learner(dls, arch, wd=.01)
     dls.train.rng.seed(seed)
-    with (progress or Progress(training_views(dls, epochs), 'pretraining', say)) as p, learn.no_bar(), learn.no_logging():
-        learn.fit_one_cycle(epochs, lr, cbs=[Say(say), CountViews(p, 'pretraining')])
+    own = nullcontext(progress) if progress else Progress(training_views(dls, epochs), 'pretraining', say)
+    with own as counted_in, learn.no_bar(), learn.no_logging():
+        learn.fit_one_cycle(epochs, lr, cbs=[Say(say), CountViews(counted_in, 'pretraining')])
     return learn
 
 def rotation_history(
@@ -131,7 +133,7 @@ def pretrain(
     learn = train_rotation(dls, arch, epochs, lr, seed, say)
     return _save_pretraining(learn, out, photos, start, say, folder=str(folder), size=size, seed=seed, epochs=epochs)
 
-# %% ../nbs/60_runs.ipynb #3cd57059
+# %% ../nbs/60_runs.ipynb #61a930c4
 def _save_pretraining(learn, out, photos, start, say, **settings):
     "Write what `pretrain` found, and say where"
     dls, history = learn.dls, rotation_history(learn)
@@ -140,7 +142,8 @@ def _save_pretraining(learn, out, photos, start, say, **settings):
     file = save_encoder(learn.model[0], out, bits=photos.bits, rotation_accuracy=history[-1]['rotation_accuracy'],
                         **{k: settings[k] for k in ('size', 'seed', 'epochs')})
     seconds = time.time() - start
-    write_result(out, photos, photos=len(dls.train_ds), lost=broken, chance=1/dls.c, history=history, seconds=seconds, **settings)
+    write_result(out, photos, photos=len(dls.train_ds), lost=broken, chance=1/dls.c, history=history, seconds=seconds,
+                 **settings)
     say(f"rotation accuracy {history[-1]['rotation_accuracy']:.1%} (chance {1/dls.c:.1%}) after {duration(seconds)}; "
         f'written to {file}')
     return file
@@ -193,7 +196,7 @@ def hits_on_test(
 # %% ../nbs/60_runs.ipynb #2c4ad856
 def finetune(
     folder:str, # Photos: train/CLASS, test/CLASS, ..., or CLASS alone
-    encoder:str, # encoder.safetensors of a pretraining, or its folder (with a slash); or an arch, such as small, from scratch
+    encoder:str, # encoder.safetensors of a pretraining, or its folder (with a slash); or an arch, such as small
     out:str, # New folder for model.pkl, result.json and files.csv
     labels:str='100%', # Labels to use: a number a class, such as 10, or a share, such as 10%
     freeze:bool=False, # Train the head alone
