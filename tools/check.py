@@ -78,8 +78,8 @@ def titles(tree, shared): in_notebooks(tree, lost_lines)
        'mend the cell, then run: .venv/bin/nbdev-test --save NOTEBOOK; make prepare')
 def outputs(tree, shared): in_notebooks(tree, complaints)
 
-@check('tools work', 'run: .venv/bin/python -m pytest, and mend what it names')
-def tools(tree, shared): run(sys.executable, '-m', 'pytest', '-q', cwd=tree, path=[tree])
+@check('tests pass', 'run: .venv/bin/python -m pytest, and mend what it names')
+def tests(tree, shared): run(sys.executable, '-m', 'pytest', '-q', '-n', 2, cwd=tree, path=[tree])
 
 @check('documentation builds, and its links lead where they should',
        'mend the pages that are named; if nbs/nbdev.yml is not in step, run: make prepare')
