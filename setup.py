@@ -1,7 +1,7 @@
 "Hands settings.ini to setuptools."
 from configparser import ConfigParser
 from pathlib import Path
-from setuptools import setup
+from setuptools import find_packages, setup
 
 config = ConfigParser(delimiters=('=',), interpolation=None)
 config.read(Path(__file__).parent/'settings.ini', encoding='utf-8')
@@ -17,7 +17,7 @@ setup(
     install_requires=cfg['requirements'].split(),
     extras_require={extra: cfg[f'{extra}_requirements'].split() for extra in ('timm', 'heic', 'dev')},
     entry_points={'console_scripts': cfg['console_scripts'].split(), 'nbdev': ['selfsup=selfsup._modidx:d']},
-    packages=['selfsup'],
+    packages=find_packages(include=['selfsup', 'selfsup.*']),
     long_description=(Path(__file__).parent/'README.md').read_text(encoding='utf-8'),
     long_description_content_type='text/markdown',
     zip_safe=False,

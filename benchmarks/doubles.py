@@ -12,9 +12,9 @@ from concurrent.futures import ProcessPoolExecutor
 
 import numpy as np
 from PIL import Image, ImageDraw
-from selfsup.doubles import NEAR, bits_apart, looks, near_pairs
-from selfsup.opening import PILUpright
-from selfsup.scan import picture_files
+from selfsup.data.doubles import NEAR, bits_apart, looks, near_pairs
+from selfsup.data.opening import PILUpright
+from selfsup.data.scan import picture_files
 
 def as_jpeg(im, quality):
     im.save(file := io.BytesIO(), 'JPEG', quality=quality)

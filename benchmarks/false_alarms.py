@@ -13,10 +13,10 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 from fastai.vision.augment import Resize
-from selfsup.audit import audit_shortcuts
-from selfsup.drawn import draw_picture
-from selfsup.rotation import RotationDataLoaders
-from selfsup.shapes import UPRIGHT
+from selfsup.checks.audit import audit_shortcuts
+from selfsup.data.drawn import draw_picture
+from selfsup.data.shapes import UPRIGHT
+from selfsup.pretext.rotation import RotationDataLoaders
 
 ANGLES = (0, 90, 180, 270), (0, 180), (0, 90, 180)
 

@@ -8,9 +8,9 @@ import time
 
 import torch
 from fastai.data.load import DataLoader
-from selfsup.encoder import create_encoder
-from selfsup.features import extract_features
-from selfsup.probes import knn_predict
+from selfsup.models.encoder import create_encoder
+from selfsup.models.features import extract_features
+from selfsup.transfer.probes import knn_predict
 
 class Noise:
     "Pictures made when they are asked for"

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import numpy as np
 from PIL import Image
-from selfsup.scan import count_fates, picture_files, scan_images
+from selfsup.data.scan import count_fates, picture_files, scan_images
 
 def peak(): return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss/1e3
 

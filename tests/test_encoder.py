@@ -9,8 +9,9 @@ import timm
 from fastai.vision.all import Path, nn, torch
 from fastai.vision.models import resnet18
 from selfsup import encoder as module
-from selfsup.encoder import Encoder, create_encoder, is_saved, load_encoder, save_encoder
 from selfsup.errors import InputError
+from selfsup.models.encoder import Encoder, create_encoder
+from selfsup.models.saved import is_saved, load_encoder, save_encoder
 
 @pytest.fixture
 def saved(tmp_path):

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from selfsup.all import *
 from selfsup.errors import InputError
-from selfsup.features import pool, stage_outputs
+from selfsup.models.features import pool, stage_outputs
 from fastai.vision.all import (
     Callback, CategoryBlock, DataBlock, DataLoader, ImageBlock, ProgressCallback, RandomSplitter, Resize,
     aug_transforms, load_learner, nn, parent_label, torch)

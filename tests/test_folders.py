@@ -9,14 +9,15 @@ import numpy as np
 import pytest
 from PIL import Image
 from selfsup import compare as compare_module, runs, suitability as suitability_module
-from selfsup.audit import audit
-from selfsup.compare import compare
-from selfsup.drawn import draw_picture
+from selfsup.checks.audit import audit
+from selfsup.checks.suitability import suitability
+from selfsup.data.drawn import draw_picture
+from selfsup.data.photos import read_photos
 from selfsup.errors import InputError
-from selfsup.evaluate import evaluate
-from selfsup.photos import read_photos
-from selfsup.runs import finetune, pretrain
-from selfsup.suitability import suitability
+from selfsup.evaluation.compare import compare
+from selfsup.evaluation.evaluate import evaluate
+from selfsup.pretext.pretrain import pretrain
+from selfsup.transfer.finetune import finetune
 
 @pytest.fixture(autouse=True)
 def cache(monkeypatch, tmp_path_factory): monkeypatch.setenv('XDG_CACHE_HOME', str(tmp_path_factory.mktemp('cache')))
@@ -126,11 +127,11 @@ def test_all_commands_agree_on_the_test(places, tmp_path, monkeypatch):
         lines = said.setdefault(command.__name__, [])
         with pytest.raises(Trained): command(tmp_path/'photos', say=lines.append, **kwargs)
     def no_audit(dls, *args, **kwargs): raise Trained(dls)
-    monkeypatch.setattr('selfsup.runs.train_labelled', stop)
-    monkeypatch.setattr('selfsup.runs.train_rotation', stop)
+    monkeypatch.setattr('selfsup.transfer.finetune.train_labelled', stop)
+    monkeypatch.setattr('selfsup.pretext.pretrain.train_rotation', stop)
     monkeypatch.setattr(compare_module, 'train_rotation', stop)
     monkeypatch.setattr(suitability_module, 'train_rotation', stop)
-    monkeypatch.setattr('selfsup.audit.audit_shortcuts', no_audit)
+    monkeypatch.setattr('selfsup.checks.audit.audit_shortcuts', no_audit)
     told(pretrain, out=tmp_path/'out')
     told(finetune, encoder='small', out=tmp_path/'out2')
     told(compare, imagenet=False)
@@ -181,8 +182,8 @@ def test_broken_files_are_named_by_every_command(tmp_path, monkeypatch):
     for i in range(10): (tmp_path/'photos'/'train'/'dog'/f'torn{i}.png').write_bytes(whole[:len(whole)//2])
     (tmp_path/'photos'/'train'/'dog'/'page.jpg').write_bytes(b'<html>404</html>')
     for module in (runs, compare_module, suitability_module): monkeypatch.setattr(module, 'train_rotation', stop)
-    monkeypatch.setattr('selfsup.runs.train_labelled', stop)
-    monkeypatch.setattr('selfsup.audit.audit_shortcuts', stop)
+    monkeypatch.setattr('selfsup.transfer.finetune.train_labelled', stop)
+    monkeypatch.setattr('selfsup.checks.audit.audit_shortcuts', stop)
     for command, kwargs in ((audit, {}), (suitability, {}), (compare, dict(imagenet=False)), (pretrain, dict(out=tmp_path/'a')),
                             (finetune, dict(encoder='small', out=tmp_path/'b'))):
         lines = []

@@ -6,7 +6,9 @@ import pytest
 from selfsup.all import *
 from selfsup import encoder, features, learner, probes, rotation, watch
 from selfsup.errors import InputError
-from selfsup.learner import EncoderWithHead, FiniteLoss, FrozenEncoder, as_encoder, by_depth, linear_head
+from selfsup.models.heads import EncoderWithHead, by_depth, linear_head
+from selfsup.models.saved import as_encoder
+from selfsup.transfer.training import FiniteLoss, FrozenEncoder
 from fastai.vision.all import (
     BnFreeze, Callback, CancelBatchException, CancelStepException, GradientAccumulation, ImageDataLoaders, Learner,
     MixedPrecision, Normalize, Path, ProgressCallback, Recorder, imagenet_stats, load_learner, nn, torch, trainable_params)

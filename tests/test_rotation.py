@@ -8,7 +8,7 @@ import pytest
 from PIL import Image
 from selfsup.all import *
 from selfsup.errors import InputError
-from selfsup.rotation import Views
+from selfsup.pretext.rotation import Views
 from fastai.vision.all import (
     CategoryBlock, ClassificationInterpretation, DataBlock, GrandparentSplitter, ImageBlock, ImageDataLoaders, L, Path,
     ProgressCallback, Resize, TensorImage, TfmdDL, aug_transforms, load_learner, parent_label, tensor, torch)

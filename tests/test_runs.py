@@ -10,19 +10,20 @@ from pathlib import Path
 import pytest
 from fastai.vision.all import load_learner, noop
 from selfsup import compare as compare_module
-from selfsup.audit import audit
-from selfsup.compare import compare
+from selfsup.checks.audit import audit
+from selfsup.checks.suitability import suitability
 from selfsup.console import Progress
-from selfsup.contest import Contest
-from selfsup.drawn import draw_world
+from selfsup.data.drawn import draw_world
+from selfsup.data.photos import read_photos
+from selfsup.data.squares import OpenSquare
 from selfsup.errors import InputError
-from selfsup.evaluate import evaluate
-from selfsup.photos import read_photos
-from selfsup.rotation import RotationDataLoaders
-from selfsup.learner import rotation_learner
-from selfsup.runs import finetune, pretrain
-from selfsup.squares import OpenSquare
-from selfsup.suitability import suitability
+from selfsup.evaluation.compare import compare
+from selfsup.evaluation.contest import Contest
+from selfsup.evaluation.evaluate import evaluate
+from selfsup.pretext.learner import rotation_learner
+from selfsup.pretext.pretrain import pretrain
+from selfsup.pretext.rotation import RotationDataLoaders
+from selfsup.transfer.finetune import finetune
 
 @pytest.fixture(scope='module')
 def world(tmp_path_factory):
@@ -108,12 +109,12 @@ WRONG = [
 
 @pytest.mark.parametrize('command, wrong', WRONG, ids=lambda o: o.__name__ if callable(o) else next(iter(o)))
 def test_arguments_are_checked_before_any_photo_is_opened(command, wrong, world, tmp_path, monkeypatch):
-    monkeypatch.setattr('selfsup.photos.scan_images', lambda *args, **kwargs: pytest.fail('a photo was opened'))
+    monkeypatch.setattr('selfsup.data.photos.scan_images', lambda *args, **kwargs: pytest.fail('a photo was opened'))
     with pytest.raises(InputError): command(world, out=tmp_path/'out', say=noop, **wrong)
     assert not (tmp_path/'out').exists()
 
 def test_the_folder_for_results_is_checked_before_any_photo_is_opened(world, encoder, tmp_path, monkeypatch):
-    monkeypatch.setattr('selfsup.photos.scan_images', lambda *args, **kwargs: pytest.fail('a photo was opened'))
+    monkeypatch.setattr('selfsup.data.photos.scan_images', lambda *args, **kwargs: pytest.fail('a photo was opened'))
     (tmp_path/'old').mkdir(), (tmp_path/'old'/'result.json').touch()
     for command, kwargs in ((pretrain, {}), (finetune, dict(encoder='small')), (compare, {}), (evaluate, dict(encoder=encoder)), (audit, {}), (suitability, {})):
         with pytest.raises(InputError, match='already holds files'): command(world, out=tmp_path/'old', say=noop, **kwargs)
@@ -142,7 +143,7 @@ def test_everything_long_says_how_much_time_is_left(world, encoder, tmp_path, mo
 
 def test_a_report_that_fails_loses_no_result(world, tmp_path, monkeypatch):
     lines = []
-    monkeypatch.setattr('selfsup.comparison.figure_png', lambda *args: 1/0)
+    monkeypatch.setattr('selfsup.evaluation.comparison.figure_png', lambda *args: 1/0)
     with pytest.raises(ZeroDivisionError):
         compare(world, tmp_path/'out', size=32, labels='5', seeds=1, epochs=1, steps=2, lrs=[1e-3], imagenet=False, say=lines.append)
     assert json.loads((tmp_path/'out'/'result.json').read_text())['verdict'] and any('from scratch' in str(line) for line in lines)

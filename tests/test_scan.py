@@ -6,11 +6,12 @@ import pandas as pd
 import pytest
 from PIL import Image
 from selfsup.errors import InputError
-from selfsup.evaluate import evaluate
-from selfsup.opening import PILUpright
-from selfsup.photos import read_photos
-from selfsup.runs import finetune, pretrain
-from selfsup.scan import count_fates, picture_files, scan_images
+from selfsup.data.opening import PILUpright
+from selfsup.data.photos import read_photos
+from selfsup.data.scan import count_fates, picture_files, scan_images
+from selfsup.evaluation.evaluate import evaluate
+from selfsup.pretext.pretrain import pretrain
+from selfsup.transfer.finetune import finetune
 
 ODD = Path('~/.fastai/data/odd_images').expanduser()
 needs_odd = pytest.mark.skipif(not (ODD/'index.csv').is_file(), reason=f'the odd pictures are not in {ODD}')
