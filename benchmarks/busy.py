@@ -18,8 +18,8 @@ SETTINGS = {'as it is': {}, 'OMP_WAIT_POLICY=PASSIVE': {'OMP_WAIT_POLICY': 'PASS
 def steps(views=128):
     "Train on `views` pictures of 32 pixels whenever a number of seconds is asked for; print views a second"
     import torch
-    from selfsup.encoder import create_encoder, n_features
-    from selfsup.learner import cpu_has_bf16, linear_head
+    from selfsup.models.encoder import create_encoder, n_features
+    from selfsup.models.heads import cpu_has_bf16, linear_head
     encoder = create_encoder('small')
     model = torch.nn.Sequential(encoder, linear_head(n_features(encoder), 4)).to(memory_format=torch.channels_last)
     x, y = torch.rand(views, 3, 32, 32), torch.arange(views) % 4

@@ -13,7 +13,7 @@ from concurrent.futures import ProcessPoolExecutor
 import numpy as np
 from PIL import Image, ImageDraw
 from selfsup.data.doubles import NEAR, bits_apart, looks, near_pairs
-from selfsup.data.opening import PILUpright
+from selfsup.data.pictures import PILUpright
 from selfsup.data.scan import picture_files
 
 def as_jpeg(im, quality):

@@ -5,7 +5,7 @@ from selfsup.console import *
 from selfsup.lettering import *
 from selfsup.data.shapes import *
 from selfsup.data.drawn import *
-from selfsup.data.opening import *
+from selfsup.data.pictures import *
 from selfsup.data.doubles import *
 from selfsup.data.scan import *
 from selfsup.data.layout import *
@@ -28,7 +28,7 @@ from selfsup.pretext.rotation import *
 from selfsup.pretext.loaders import *
 from selfsup.pretext.learner import *
 from selfsup.pretext.pretrain import *
-from selfsup.pretext.watch import *
+from selfsup.pretext.watched_features import *
 from selfsup.evaluation.figures import *
 from selfsup.evaluation.statistics import *
 from selfsup.evaluation.contest import *

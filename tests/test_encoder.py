@@ -8,7 +8,7 @@ import pytest
 import timm
 from fastai.vision.all import Path, nn, torch
 from fastai.vision.models import resnet18
-from selfsup import encoder as module
+from selfsup.models import encoder as module, saved as saved_module
 from selfsup.errors import InputError
 from selfsup.models.encoder import Encoder, create_encoder
 from selfsup.models.saved import is_saved, load_encoder, save_encoder
@@ -131,7 +131,7 @@ def test_broken_files(saved, spoil, name):
 def test_weights_of_another_shape(saved):
     other = create_encoder()
     other[0][0] = nn.Conv2d(3, 32, 3, bias=False)
-    (saved[1]/'encoder.safetensors').write_bytes(module.save(other.state_dict()))
+    (saved[1]/'encoder.safetensors').write_bytes(saved_module.save(other.state_dict()))
     with pytest.raises(InputError, match='do not fit'): load_encoder(saved[1])
 
 @pytest.mark.parametrize('value', [nan, inf])
@@ -144,5 +144,5 @@ def test_weights_that_are_no_numbers(saved, value, name):
     spoiled.load_state_dict(state)
     with pytest.raises(InputError, match=f"not finite, such as '{name}'"): save_encoder(spoiled, folder)
     assert same(load_encoder(folder), enc)
-    (folder/'encoder.safetensors').write_bytes(module.save(state))
+    (folder/'encoder.safetensors').write_bytes(saved_module.save(state))
     with pytest.raises(InputError, match='encoder.safetensors. are not finite'): load_encoder(folder)

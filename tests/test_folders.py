@@ -8,7 +8,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
-from selfsup import compare as compare_module, runs, suitability as suitability_module
+from selfsup.checks import suitability as suitability_module
+from selfsup.evaluation import compare as compare_module
+from selfsup.pretext import pretrain as pretrain_module
 from selfsup.checks.audit import audit
 from selfsup.checks.suitability import suitability
 from selfsup.data.drawn import draw_picture
@@ -113,7 +115,7 @@ def test_no_pretraining_sees_a_test_photo(name, command, tmp_path, monkeypatch):
     tree(tmp_path/'photos', *HEAPS[name], n=40)
     test = set(read_photos(tmp_path/'photos', labelled=False).files('test'))
     lines = []
-    for module in (runs, suitability_module): monkeypatch.setattr(module, 'train_rotation', stop)
+    for module in (pretrain_module, suitability_module): monkeypatch.setattr(module, 'train_rotation', stop)
     with pytest.raises(Trained) as found: command(tmp_path/'photos', tmp_path/'out', say=lines.append)
     files = seen(found.value.args[0])
     assert test and files and not files & test
@@ -181,7 +183,7 @@ def test_broken_files_are_named_by_every_command(tmp_path, monkeypatch):
     whole = (tmp_path/'photos/train/cat/0.png').read_bytes()
     for i in range(10): (tmp_path/'photos'/'train'/'dog'/f'torn{i}.png').write_bytes(whole[:len(whole)//2])
     (tmp_path/'photos'/'train'/'dog'/'page.jpg').write_bytes(b'<html>404</html>')
-    for module in (runs, compare_module, suitability_module): monkeypatch.setattr(module, 'train_rotation', stop)
+    for module in (pretrain_module, compare_module, suitability_module): monkeypatch.setattr(module, 'train_rotation', stop)
     monkeypatch.setattr('selfsup.transfer.finetune.train_labelled', stop)
     monkeypatch.setattr('selfsup.checks.audit.audit_shortcuts', stop)
     for command, kwargs in ((audit, {}), (suitability, {}), (compare, dict(imagenet=False)), (pretrain, dict(out=tmp_path/'a')),
@@ -222,7 +224,7 @@ def test_deep_pictures_are_opened_with_the_bits_in_use_and_so_is_what_comes_late
     assert x.max() > 250 and result['test_photos'] == 8
 
 def test_a_photo_of_108_million_pixels_opens(tmp_path):
-    from selfsup.opening import PILUpright
+    from selfsup.data.pictures import PILUpright
     Image.new('RGB', (12000, 9000), 'red').save(tmp_path/'phone.png', compress_level=1)
     assert PILUpright.create(tmp_path/'phone.png').size == (12000, 9000)
 

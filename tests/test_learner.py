@@ -4,7 +4,9 @@ import warnings
 import numpy as np
 import pytest
 from selfsup.all import *
-from selfsup import encoder, features, learner, probes, rotation, watch
+from selfsup.models import encoder, features, heads, normalization as norms
+from selfsup.pretext import learner as pretext_learner, loaders as pretext_loaders, rotation, watched_features
+from selfsup.transfer import learner as transfer, probes
 from selfsup.errors import InputError
 from selfsup.models.heads import EncoderWithHead, by_depth, linear_head
 from selfsup.models.saved import as_encoder
@@ -113,8 +115,8 @@ def test_trained_without_stays_without(world, tmp_path):
 
 def test_normalize_like_without_an_encoder(world):
     dls = turned(world)
-    assert np.allclose(learner.normalize_like(dls)['mean'], IMAGENET['mean']) and len(normalization(dls)) == 2
-    assert learner.normalize_like(dls) == learner.normalize_like(dls) and len(normalization(dls)) == 2
+    assert np.allclose(norms.normalize_like(dls)['mean'], IMAGENET['mean']) and len(normalization(dls)) == 2
+    assert norms.normalize_like(dls) == norms.normalize_like(dls) and len(normalization(dls)) == 2
 
 # Trainings that fail
 
@@ -176,7 +178,7 @@ def test_steps_left_out_in_mixed_precision_end_nothing(make):
 # 16 bits on a CPU
 
 @pytest.fixture
-def bf16(monkeypatch): monkeypatch.setattr(learner, 'cpu_has_bf16', lambda: True)
+def bf16(monkeypatch): monkeypatch.setattr(heads, 'cpu_has_bf16', lambda: True)
 
 def in_32_bits():
     product = torch.ones(2, 2) @ torch.ones(2, 2)
@@ -211,17 +213,17 @@ def test_nothing_stays_in_16_bits(make, bf16, error):
 def test_16_bits_are_close_to_32(bf16, monkeypatch):
     model, x = EncoderWithHead(create_encoder(), linear_head(128, 4)).eval(), torch.rand(4, 3, 32, 32)
     with torch.no_grad(): quick = model(x)
-    monkeypatch.setattr(learner, 'cpu_has_bf16', lambda: False)
+    monkeypatch.setattr(heads, 'cpu_has_bf16', lambda: False)
     with torch.no_grad(): exact = model(x)
     assert not torch.equal(quick, exact) and torch.allclose(quick, exact, atol=.05)
 
 def test_an_exported_learner_works_where_the_instructions_are_missing(make, tmp_path, monkeypatch):
-    monkeypatch.setattr(learner, 'cpu_has_bf16', lambda: True)
+    monkeypatch.setattr(heads, 'cpu_has_bf16', lambda: True)
     learn = make()
     learn.fit(1, 1e-3)
     learn.summary()
     learn.export(tmp_path/'model.pkl')
-    monkeypatch.setattr(learner, 'cpu_has_bf16', lambda: False)
+    monkeypatch.setattr(heads, 'cpu_has_bf16', lambda: False)
     with warnings.catch_warnings():
         warnings.simplefilter('ignore')
         again = load_learner(tmp_path/'model.pkl')
@@ -299,7 +301,7 @@ def test_bn_freeze_leaves_the_head_to_train(make, freeze):
     assert not torch.equal(norm.running_mean, before)
 
 def test_the_head_normalises_like_pytorch():
-    ours, theirs, x = learner.FeatureNorm(5), nn.BatchNorm1d(5, affine=False), torch.randn(8, 5)
+    ours, theirs, x = heads.FeatureNorm(5), nn.BatchNorm1d(5, affine=False), torch.randn(8, 5)
     for _ in range(3): assert torch.equal(ours(x), theirs(x))
     assert same(state(ours), state(theirs)) and torch.equal(ours.eval()(x), theirs.eval()(x))
 
@@ -313,7 +315,8 @@ def shows_anothers(f):
     return bool(f.__code__.co_flags & inspect.CO_VARKEYWORDS) and inspect.Parameter.VAR_KEYWORD not in kinds
 
 def test_what_delegates_is_tested():
-    places = [encoder, features, learner, probes, rotation, watch, rotation.RotationDataLoaders]
+    places = [encoder, features, transfer, probes, rotation, pretext_loaders, pretext_learner, watched_features,
+              rotation.RotationDataLoaders]
     found = {n for p in places for n in vars(p) if shows_anothers(getattr(p, n))}
     assert found == {'rotation_learner', 'transfer_learner', 'from_folder', 'from_path_func', 'from_df', 'from_lists'}
 

@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 from PIL import Image
 from selfsup.errors import InputError
-from selfsup.data.opening import ORIENTATION, PILUpright
+from selfsup.data.pictures import ORIENTATION, PILUpright
 
 ODD = Path('~/.fastai/data/odd_images').expanduser()
 needs_odd = pytest.mark.skipif(not (ODD/'index.csv').is_file(), reason=f'the odd pictures are not in {ODD}')

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 from fastai.vision.all import load_learner, noop
-from selfsup import compare as compare_module
+from selfsup.evaluation import compare as compare_module
 from selfsup.checks.audit import audit
 from selfsup.checks.suitability import suitability
 from selfsup.console import Progress

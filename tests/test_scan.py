@@ -6,7 +6,7 @@ import pandas as pd
 import pytest
 from PIL import Image
 from selfsup.errors import InputError
-from selfsup.data.opening import PILUpright
+from selfsup.data.pictures import PILUpright
 from selfsup.data.photos import read_photos
 from selfsup.data.scan import count_fates, picture_files, scan_images
 from selfsup.evaluation.evaluate import evaluate

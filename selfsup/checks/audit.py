@@ -24,7 +24,7 @@ from ..data.squares import OpenSquare
 from ..output import check_output, output_folder
 from ..pretext.loaders import rotation_dls
 from ..pretext.rotation import INVALID, RotationDL, check_angles
-from ..pretext.watch import by_picture
+from ..pretext.watched_features import by_picture
 from ..report import Report, end_report, write_result
 
 # %% ../../nbs/checks/02_audit.ipynb #b973c007

@@ -24,7 +24,7 @@ from ..output import check_output, output_folder
 from ..pretext.loaders import rotation_dls
 from ..pretext.pretrain import train_rotation, training_views
 from ..pretext.rotation import check_angles, circle_mask, rotate
-from ..pretext.watch import by_picture
+from ..pretext.watched_features import by_picture
 from ..report import Report, end_report, write_result
 
 # %% ../../nbs/checks/03_suitability.ipynb #d4fcf4ac

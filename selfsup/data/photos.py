@@ -19,7 +19,7 @@ from fastcore.basics import patch
 from ..console import counted, say
 from .doubles import near_pairs
 from .layout import SPLITS, from_folders, from_table
-from .opening import bits_of
+from .pictures import bits_of
 from .scan import count_fates, scan_images
 from .splits import draw_splits
 

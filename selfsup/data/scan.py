@@ -25,7 +25,7 @@ from fastcore.basics import chunked
 from fastcore.xdg import xdg_cache_home
 from ..console import Progress, say
 from .doubles import looks
-from .opening import PICTURES, PILUpright, why_not
+from .pictures import PICTURES, PILUpright, why_not
 
 # %% ../../nbs/data/05_scan.ipynb #28e6d05a
 @dataclass

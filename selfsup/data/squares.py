@@ -17,7 +17,7 @@ from fastcore.basics import patch
 from fasttransform import Transform
 from fastai.vision.core import TensorImage
 from ..console import Progress, say
-from .opening import PILUpright
+from .pictures import PILUpright
 from .photos import PhotoSet
 
 # %% ../../nbs/data/09_squares.ipynb #95a82473

@@ -12,7 +12,7 @@ from ..errors import InputError
 from fastai.vision.all import *
 from sklearn.decomposition import PCA
 from sklearn.manifold import TSNE
-from ..data.opening import PILUpright
+from ..data.pictures import PILUpright
 from ..lettering import plain
 from ..models.encoder import eval_mode
 from ..models.features import stage_outputs

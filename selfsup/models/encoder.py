@@ -6,7 +6,7 @@ Docs: https://selfsup.github.io/selfsup/models/encoder.html.md"""
 
 # %% auto #0
 __all__ = ['Encoder', 'eval_mode', 'n_features', 'conv_block', 'small_encoder', 'nin_encoder', 'split_stages', 'TimmEncoder',
-           'is_saved', 'create_encoder']
+           'is_saved', 'same_name', 'create_encoder']
 
 # %% ../../nbs/models/01_encoder.ipynb #709f7f3a
 from ..errors import InputError
@@ -162,13 +162,16 @@ _own = {'small': small_encoder, **{f'nin{n}': (lambda n=n: nin_encoder(n)) for n
 def _unknown(arch, timm_names=()):
     if is_saved(arch):
         return InputError(f"'{arch}' names a saved encoder; here the name of an architecture is needed, such as small.")
-    if Path(arch).exists(): return InputError(f"Unknown arch '{arch}'; {_there(arch)} for the encoder saved there.")
+    if Path(arch).exists(): return InputError(f"Unknown arch '{arch}'; {same_name(arch)} for the encoder saved there.")
     known = dict.fromkeys([*_own, *torchvision.models.list_models(torchvision.models), *timm_names])
     near = difflib.get_close_matches(arch, known, 3) or list(_own)
     return InputError(f"Unknown arch '{arch}'; did you mean {', '.join(near)}? "
                       "It may be small, nin3 to nin5, or a name of torchvision's or timm's.")
 
-def _there(name):
+def same_name(
+    name:str, # Of a file or folder that is there
+)->str: # Words for an error
+    "How to name a file or folder that bears the name of an architecture"
     return f"there is a {'folder' if Path(name).is_dir() else 'file'} of that name: write ./{name}"
 
 # %% ../../nbs/models/01_encoder.ipynb #17becdbe

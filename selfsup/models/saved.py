@@ -11,15 +11,13 @@ __all__ = ['save_encoder', 'load_encoder', 'as_encoder']
 from ..errors import InputError
 import json
 import math
-import os
 import platform
 from copy import deepcopy
 from importlib.metadata import version
 from pathlib import Path
-import torch
 from torch import nn
 from safetensors.torch import load_file, save
-from .encoder import Encoder, TimmEncoder, create_encoder
+from .encoder import Encoder, TimmEncoder, create_encoder, is_saved, same_name
 from ..output import write_together
 
 # %% ../../nbs/models/02_saved.ipynb #bf552455
@@ -33,9 +31,9 @@ def _scales(v):
     return all(math.isfinite(c) for c in (*v['mean'], *v['std'])) and min(v['std']) > 0
 
 def _turns(v):
-    "Two or more numbers?"
+    "Two or more numbers, and no two the same turn?"
     numbers = isinstance(v, (list, tuple)) and all(isinstance(a, (int, float)) and not isinstance(a, bool) for a in v)
-    return numbers and len(v) > 1 and all(map(math.isfinite, v))
+    return numbers and all(map(math.isfinite, v)) and len({a % 360 for a in v}) == len(v) > 1
 
 # %% ../../nbs/models/02_saved.ipynb #8bc3fe4d
 _entries = {
@@ -102,7 +100,7 @@ def load_encoder(
 
 # %% ../../nbs/models/02_saved.ipynb #5f7983bd
 def _no_file(name):
-    hint = _there(name) if Path(name).exists() else 'give a file or folder, with a slash, such as ./results/encoder'
+    hint = same_name(name) if Path(name).exists() else 'give a file or folder, with a slash, such as ./results/encoder'
     return f"'{name}' can only be the name of an architecture, and a saved encoder is needed; {hint}."
 
 def _read(file, info):

@@ -21,7 +21,7 @@ from fastai.data.all import *
 from fastai.vision.augment import *
 from fastai.vision.core import *
 from fastai.vision.data import *
-from ..data.opening import PILUpright
+from ..data.pictures import PILUpright
 from ..data.scan import picture_files
 
 # %% ../../nbs/pretext/01_rotation.ipynb #cf11f3a8
