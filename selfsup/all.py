@@ -3,6 +3,7 @@ from selfsup.errors import *
 from selfsup.output import *
 from selfsup.console import *
 from selfsup.lettering import *
+from selfsup.run_folder import *
 from selfsup.data.shapes import *
 from selfsup.data.drawn import *
 from selfsup.data.pictures import *
@@ -24,6 +25,7 @@ from selfsup.transfer.learner import *
 from selfsup.transfer.loaders import *
 from selfsup.transfer.finetune import *
 from selfsup.transfer.probes import *
+from selfsup.transfer.resume import *
 from selfsup.pretext.rotation import *
 from selfsup.pretext.loaders import *
 from selfsup.pretext.learner import *
@@ -31,7 +33,8 @@ from selfsup.pretext.pretrain import *
 from selfsup.pretext.watched_features import *
 from selfsup.evaluation.figures import *
 from selfsup.evaluation.statistics import *
-from selfsup.evaluation.contest import *
+from selfsup.evaluation.methods import *
+from selfsup.evaluation.benchmark import *
 from selfsup.evaluation.curve import *
 from selfsup.evaluation.verdict import *
 from selfsup.evaluation.comparison import *

@@ -16,13 +16,14 @@ from fastai.vision.all import *
 from ..console import duration, say
 from ..data.photos import PhotoSet
 from ..data.scan import count_fates
-from .contest import ALL, COLOURS, IMAGENET, LONG, PROBE, RANDOM, ROTATION, SCRATCH, in_order
+from .methods import ALL, LONG, SCRATCH, by_name
 from .curve import Curve
 from .statistics import class_weights, paired_interval
-from .verdict import Difference, Facts, Verdict, verdict
+from .verdict import Difference, Facts, Verdict
+from .verdict import verdict as judge
 from ..output import write_whole
 from ..report import Report, end_report, figure_png, write_result
-from ..transfer.probes import plot_stages
+from ..transfer.probes import plot_stages as plot_probes
 
 # %% ../../nbs/evaluation/05_comparison.ipynb #e6e16e4e
 @dataclass(repr=False)
@@ -31,11 +32,12 @@ class Comparison:
     settings:dict # Arguments of the call
     photos:PhotoSet # The photos
     labels:int # The budget: labels in all
-    curve:Curve # The contestants with few labels, at this and other budgets
-    controls:list # The two long `Run`s
-    draw_map:Callable # Draws the features of the test photos before and after pretraining
-    pretraining:dict # History, chance, time
-    imagenet:str # Why ImageNet weights are no contestant, if they are none
+    methods:list # Every `Method`, in the order of tables and figures
+    curve:Curve # The methods with few labels, at this and other budgets
+    controls:list # `Run`s of the methods that train long
+    pretraining:dict # Name of each pretext task to its history, chance, photos and time
+    draw_map:Callable|None=None # Draws the features of the test photos before and after pretraining
+    imagenet:str='' # Why ImageNet weights are not among the methods, if they are not
     seconds:float=0. # Of the whole comparison
 
     @property
@@ -49,90 +51,152 @@ class Comparison:
     @property
     def runs(self)->list: return [r for r in self.curve.runs if r.labels == self.labels] + self.controls
     @property
-    def stages(self)->dict: # Frozen contestants, each with a `LayerProbe` for every seed; empty without held-out labels
-        return {m: [r.stages for r in self.of(m)] for m in in_order(r for r in self.runs if r.stages)}
+    def candidates(self)->list: # Methods that are held against others
+        return [m for m in self.methods if m.against]
 
 # %% ../../nbs/evaluation/05_comparison.ipynb #b8a5eadd
 @patch
-def __repr__(self:Comparison): return f'{self.verdict()}\n\n{self.table().to_string()}'
+def __repr__(self:Comparison): return f'{self.answers()}\n\n{self.table().to_string()}'
+
 @patch
 def of(self:Comparison, method)->list: return [r for r in self.runs if r.method == method]
+
 @patch
 def hits(self:Comparison, method)->np.ndarray: # Seeds × N booleans
     "Which of the N test photos each run of `method` got right; `InputError` where there is none"
-    if not (runs := self.of(method)): raise InputError(f"There are no runs of '{method}'; there are those of {', '.join(in_order(self.runs))}.")
+    if not (runs := self.of(method)):
+        there = ', '.join(m.name for m in self.methods)
+        raise InputError(f"There are no runs of '{method}'; there are those of {there}.")
     return np.stack([r.preds == self.truth for r in runs])
+
 @patch
 def accuracies(self:Comparison, method, balanced=False)->np.ndarray:
     "Test accuracy of `method` in each seed, a share"
     w = class_weights(self.truth, balanced)
     return (self.hits(method)*w).sum(1)/w.sum()
 
+@patch
+def stages(self:Comparison)->dict:
+    "Frozen methods, each with a `LayerProbe` for every seed; empty without held-out labels"
+    found = {m.name: [r.stages for r in self.of(m.name) if r.stages] for m in self.methods}
+    return {name: probes for name, probes in found.items() if probes}
+
 # %% ../../nbs/evaluation/05_comparison.ipynb #33237b29
 @patch
-def table(self:Comparison)->pd.DataFrame: # One row a contestant
+def table(self:Comparison)->pd.DataFrame: # One row a method
     "Test accuracy in %, mean and spread over seeds, with label count, training accuracy and what was chosen for each seed"
-    rows = {}
-    for m in in_order(self.runs):
-        rs, acc = self.of(m), 100*self.accuracies(m)
-        spread = f' ± {acc.std(ddof=1):.1f}' if len(rs) > 1 else ''
-        row = {'labels': rs[0].labels, 'seeds': len(rs), 'test accuracy %': f'{acc.mean():.1f}{spread}'}
-        if self.unbalanced: row['balanced %'] = f'{100*self.accuracies(m, True).mean():.1f}'
-        rows[m] = row | {'training accuracy %': f'{100*np.mean([r.train_accuracy for r in rs]):.0f}', 'seconds a run': f'{np.mean([r.seconds for r in rs]):.0f}',
-                         'tuned': f"{rs[0].knob} {', '.join(f'{r.value:g}' for r in rs)}"}
-    return pd.DataFrame(rows).T.rename_axis('contestant')
+    rows = {m.name: self._row(self.of(m.name)) for m in self.methods if self.of(m.name)}
+    return pd.DataFrame(rows).T.rename_axis('method')
+
+@patch
+def _row(self:Comparison, runs):
+    "What the table says of a method"
+    acc = 100*self.accuracies(runs[0].method)
+    spread = f' ± {acc.std(ddof=1):.1f}' if len(runs) > 1 else ''
+    row = {'labels': runs[0].labels, 'seeds': len(runs), 'test accuracy %': f'{acc.mean():.1f}{spread}'}
+    if self.unbalanced: row['balanced %'] = f'{100*self.accuracies(runs[0].method, True).mean():.1f}'
+    row['training accuracy %'] = f'{100*np.mean([r.train_accuracy for r in runs]):.0f}'
+    row['seconds a run'] = f'{np.mean([r.seconds for r in runs]):.0f}'
+    each = {k: ', '.join(_number(r.tuned[k]) for r in runs) for k in runs[0].tuned}
+    return row | {'tuned': '; '.join(f'{k} {v}' for k, v in each.items())}
+
+def _number(v): return f'{v:g}' if isinstance(v, (int, float)) else str(v)
 
 # %% ../../nbs/evaluation/05_comparison.ipynb #76f804cd
 @patch
 def difference(self:Comparison,
-    method:str, # The alternative
+    method:str, # Name of the method
+    other:str, # Name of the alternative
     labels:int|None=None, # Labels in all; default the budget
     balanced:bool|None=None, # Of balanced accuracy; default where classes are unbalanced
-)->Difference:
-    "Fine-tuned after rotation, minus `method`, over the seeds that `method` has"
-    if balanced is None: balanced = self.unbalanced
-    at = lambda m: {r.seed: r.preds == self.truth for r in self.curve.runs + self.controls if r.method == m and r.labels == (labels or self.labels)}
-    if not at(method): raise InputError(f"There are no runs of '{method}' with {labels or self.labels} labels to compare with.")
-    ours, other, w = at(ROTATION), at(method), class_weights(self.truth, balanced)
-    a, b = (np.stack([hits[seed] for seed in other]) for hits in (ours, other))
+)->Difference: # In points
+    "`method` minus `other`, over the seeds that both have"
+    balanced = self.unbalanced if balanced is None else balanced
+    ours, theirs = (self._by_seed(m, labels or self.labels) for m in (method, other))
+    both = sorted(ours.keys() & theirs.keys())
+    if not both:
+        raise InputError(f"'{method}' and '{other}' have no runs of the same seed with {labels or self.labels} labels.")
+    a, b = (np.stack([hits[seed] for seed in both]) for hits in (ours, theirs))
+    w = class_weights(self.truth, balanced)
     seeds = 100*((a.astype(float) - b)*w).sum(1)/w.sum()
     return Difference(*100*np.array(paired_interval(a, b, self.truth, balanced)), tuple(seeds))
 
 @patch
+def _by_seed(self:Comparison, method, labels):
+    "Seed to the hits of `method` with that many labels"
+    runs = [r for r in self.curve.runs + self.controls if (r.method, r.labels) == (method, labels)]
+    return {r.seed: r.preds == self.truth for r in runs}
+
+@patch
 def differences(self:Comparison)->pd.DataFrame: # One row a pair
-    "Rotation, fine-tuned, minus each alternative: points with a 95 % interval over seeds and test photos"
-    rows = []
-    for m, balanced in itertools.product((SCRATCH, LONG, RANDOM, PROBE), [False, True] if self.unbalanced else [False]):
-        d = self.difference(m, balanced=balanced)
-        rows.append({'fine-tuned minus': m, 'measure': 'balanced accuracy' if balanced else 'accuracy', 'seeds': len(d.seeds),
-                     'points': round(d.points, 1), 'low': round(d.low, 1), 'high': round(d.high, 1)})
-    return pd.DataFrame(rows).set_index('fine-tuned minus')
+    "Each pretrained method minus each alternative: points with a 95 % interval over seeds and test photos"
+    measures = [False, True] if self.unbalanced else [False]
+    pairs = [(m.name, other) for m in self.candidates for other in m.against]
+    rows = [self._pair(*pair, balanced) for pair, balanced in itertools.product(pairs, measures)]
+    return pd.DataFrame(rows).set_index('method')
+
+@patch
+def _pair(self:Comparison, method, other, balanced):
+    d = self.difference(method, other, balanced=balanced)
+    return {'method': method, 'minus': other, 'measure': 'balanced accuracy' if balanced else 'accuracy',
+            'seeds': len(d.seeds), 'points': round(d.points, 1), 'low': round(d.low, 1), 'high': round(d.high, 1)}
 
 # %% ../../nbs/evaluation/05_comparison.ipynb #6382c5e7
 @patch
-def verdict(self:Comparison)->Verdict:
+def verdict(self:Comparison,
+    method:str|None=None, # Name of a pretrained method; default the first
+)->Verdict:
     "Does it help?"
-    p, others = self.pretraining, [n for n in self.curve.accuracies(ROTATION) if n != self.labels]
-    lps = self.stages.get(PROBE, [])
-    best = [lp.best for lp in lps]
-    votes = best.count(mode := statistics.mode(best)) if best else 0
-    stage = (mode, votes, list(lps[0].probes)[-1]) if 2*votes > len(best) else ()
-    return verdict(Facts(self.difference(SCRATCH), self.difference(LONG), self.labels, p['history'][0][-1]['rotation_accuracy'], p['chance'], p['photos'], p['seconds'],
-                         self.curve.saving(self.labels), {n: self.difference(SCRATCH, n) for n in others}, stage, self.imagenet))
+    m = by_name(self.candidates, method or self.candidates[0].name)
+    learned = self.pretraining.get(m.pretext, {})
+    others = [n for n in self.curve.accuracies(m.name) if n != self.labels]
+    elsewhere = {n: self.difference(m.name, SCRATCH.name, n) for n in others}
+    facts = Facts(self.difference(m.name, SCRATCH.name), self.difference(m.name, LONG.name), self.labels,
+                  **_pretraining_facts(learned), saving=self.curve.saving(self.labels, m.name), elsewhere=elsewhere,
+                  stage=self._favourite_stage(m), imagenet=self.imagenet)
+    return judge(facts)
+
+def _key(learned): return learned['accuracy'].replace(' ', '_')
+
+def _pretraining_facts(learned):
+    "What the verdict wants to know of a pretraining"
+    last = learned['history'][0][-1]
+    return dict(rotation_accuracy=last[_key(learned)], chance=learned['chance'], photos=learned['photos'],
+                seconds=learned['seconds'])
+
+@patch
+def _favourite_stage(self:Comparison, method):
+    "(stage that most seeds chose for the frozen encoder of `method`, in how many seeds, last stage), or nothing"
+    frozen = [m.name for m in self.methods if m.source == method.source and m.trains == 'the head']
+    probes = self.stages().get(frozen[0], [])
+    if not probes: return ()
+    best = [p.best for p in probes]
+    mode = statistics.mode(best)
+    votes = best.count(mode)
+    return (mode, votes, list(probes[0].table.index)[-1]) if 2*votes > len(best) else ()
+
+@patch
+def answers(self:Comparison)->str:
+    "The verdict on every pretrained method, as text"
+    verdicts = {m.name: str(self.verdict(m.name)) for m in self.candidates}
+    if len(verdicts) == 1: return next(iter(verdicts.values()))
+    return '\n\n'.join(f'{name}: {text}' for name, text in verdicts.items())
 
 # %% ../../nbs/evaluation/05_comparison.ipynb #5b6be612
 @patch
 def plot(self:Comparison)->plt.Figure:
-    "Test accuracy of each contestant; a ring a seed, a bar at the mean, a line at the most frequent class"
-    names = in_order(self.runs)[::-1]
-    fig, ax = plt.subplots(figsize=(7, .5*len(names) + 1.2))
-    for i, m in enumerate(names):
-        acc = 100*self.accuracies(m)
-        ax.barh(i, acc.mean(), color='tab:blue' if 'rotation' in m else 'silver')
+    "Test accuracy of each method; a ring a seed, a bar at the mean, a line at the most frequent class"
+    methods = [m for m in self.methods if self.of(m.name)][::-1]
+    fig, ax = plt.subplots(figsize=(7, .5*len(methods) + 1.2))
+    for i, m in enumerate(methods):
+        acc = 100*self.accuracies(m.name)
+        ax.barh(i, acc.mean(), color='tab:blue' if m.against or m.pretext else 'silver')
         ax.plot(acc, [i]*len(acc), 'o', color='black', mfc='white', ms=5)
-        ax.annotate(f'{acc.mean():.1f}', (max(acc), i), (6, 0), textcoords='offset points', va='center')
-    ax.axvline(100*np.bincount(self.truth).max()/len(self.truth), color='black', ls=':', lw=1)
-    ax.set(yticks=range(len(names)), yticklabels=names, xlim=(0, 1.12*ax.dataLim.x1), xlabel='test accuracy, %   (dotted: always the most frequent class)')
+        ax.annotate(f'{acc.mean():.1f}', (max(acc), i), (6, 0), textcoords='offset points', va='center',
+                    bbox=dict(fc='white', ec='none', pad=.5))
+    ax.axvline(100*np.bincount(self.truth).max()/len(self.truth), color='black', ls=':', lw=1, zorder=0.5)
+    ax.set(yticks=range(len(methods)), yticklabels=[m.name for m in methods], xlim=(0, 1.12*ax.dataLim.x1),
+           xlabel='test accuracy, %: mean over seeds (dotted: always the most frequent class)')
     fig.tight_layout()
     plt.close(fig)
     return fig
@@ -140,13 +204,16 @@ def plot(self:Comparison)->plt.Figure:
 # %% ../../nbs/evaluation/05_comparison.ipynb #ab2b0d52
 @patch
 def plot_pretraining(self:Comparison)->plt.Figure:
-    "Rotation accuracy on validation photos by epoch, with the chance level"
-    h = [100*e['rotation_accuracy'] for e in self.pretraining['history'][0]]
+    "Accuracy in each pretext task on validation photos by epoch, every pretraining a line, with the chance level"
     fig, ax = plt.subplots(figsize=(5, 2.6))
-    ax.plot(range(1, len(h) + 1), h, marker='o', ms=3)
-    ax.axhline(100*self.pretraining['chance'], color='black', ls=':', lw=1)
+    for i, (name, learned) in enumerate(self.pretraining.items()):
+        for j, history in enumerate(learned['history']):
+            h = [100*e[_key(learned)] for e in history]
+            ax.plot(range(1, len(h) + 1), h, marker='o', ms=3, color=f'C{i}', label=name if not j else None)
+        ax.axhline(100*learned['chance'], color=f'C{i}', ls=':', lw=1)
     ax.xaxis.set_major_locator(plt.MaxNLocator(integer=True))
-    ax.set(xlabel='epoch (dotted: chance)', ylabel='rotation accuracy, %', ylim=(0, 100))
+    ax.set(xlabel='epoch (dotted: chance)', ylabel='accuracy in the task, %', ylim=(0, 100))
+    if len(self.pretraining) > 1: ax.legend(fontsize='small')
     fig.tight_layout()
     plt.close(fig)
     return fig
@@ -154,46 +221,89 @@ def plot_pretraining(self:Comparison)->plt.Figure:
 # %% ../../nbs/evaluation/05_comparison.ipynb #2a1486f1
 @patch
 def plot_stages(self:Comparison)->plt.Figure:
-    "Test accuracy of a linear probe at each stage, in the first seed"
-    return plot_stages({m: lps[0] for m, lps in self.stages.items() if m != IMAGENET}, 1/len(self.photos.classes), COLOURS)
+    "Test accuracy of a linear probe at each stage of the encoders of one architecture, in the first seed"
+    probes = {name: lps[0] for name, lps in self.stages().items()}
+    most = max(len(p.table) for p in probes.values())
+    same = {name: p for name, p in probes.items() if len(p.table) == most}
+    return plot_probes(same, 1/len(self.photos.classes), {m.name: m.colour for m in self.methods})
+
+@patch
+def plot_lengths(self:Comparison)->plt.Figure:
+    "Test accuracy against the length of training"
+    long = [r.tuned['steps'] for r in self.of(LONG.name)]
+    return self.curve.plot_lengths({LONG.name: (long[0], 100*self.accuracies(LONG.name, True))})
 
 # %% ../../nbs/evaluation/05_comparison.ipynb #c5c9b699
 @patch
 def _tuning(self:Comparison):
-    lr, probe = (self.of(m)[0].chosen for m in (SCRATCH, PROBE))
-    return [f"Whoever trains the encoder with few labels does so for {self.settings['steps']} steps (learning rate: {lr}), and where it has more labels, for as many more steps. Frozen encoders get a linear probe ('{PROBE}', first seed: {probe}). What was tuned for each seed stands in the table.",
-            f"'{LONG}' and '{ALL}' are one run each, with the learning rate of '{SCRATCH}' of the first seed, not tuned for their length."]
+    s, names = self.settings, [m.name for m in self.methods if self.of(m.name)]
+    chosen = {m: self.of(m)[0].chosen for m in names}
+    frozen = [m.name for m in self.methods if m.trains == 'the head' and m.name in names]
+    grid = ', '.join(map(str, s['steps']))
+    yield (f"Methods that train the whole encoder choose a learning rate and a length from one grid ({grid} batches; "
+           f"'{SCRATCH.name}', first seed: {chosen[SCRATCH.name]}), and where they have more labels, train for as many "
+           'more steps.')
+    if frozen:
+        yield f"Frozen encoders get a linear probe ('{frozen[-1]}', first seed: {chosen[frozen[-1]]})."
+    yield (f"'{LONG.name}' trains for {self.of(LONG.name)[0].tuned['steps']:,} batches in every seed; its learning rate: "
+           f"{chosen[LONG.name]}. '{ALL.name}' is one run with the same rate and number of batches.")
+
+@patch
+def _pretraining_notes(self:Comparison):
+    for name, p in self.pretraining.items():
+        once = 'One pretraining serves all seeds, so the intervals know nothing of its luck'
+        each = f"Each of the {len(p['history'])} seeds has a pretraining of its own"
+        yield (f"{name}: {once if len(p['history']) == 1 else each}; it took {duration(p['seconds'])} a time and saw "
+               f"{p['photos']:,} photos, none of them from the test.")
+        last = 100*np.mean([h[-1][_key(p)] for h in p['history']])
+        yield f"{p['accuracy'].capitalize()} on {p['valid']:,} validation photos: {last:.1f} %; chance is {100*p['chance']:.1f} %."
+        for f in p['lost']: yield f"'{f}' was lost during pretraining: replaced in training, left out in validation."
 
 @patch
 def notes(self:Comparison)->list:
     "What a reader must know to read the figures, in plain sentences"
-    s, p, n = self.settings, self.pretraining, np.bincount(self.truth)
-    once = 'One pretraining (one seed) serves all labelled subsets' if len(p['history']) == 1 else 'Each seed has a pretraining of its own'
-    return [f"{once}; it took {p['seconds']:.0f} s a time and saw {p['photos']} photos, none of them from the test.",
-            f"Rotation accuracy on {p['valid']} validation photos: {100*p['history'][0][-1]['rotation_accuracy']:.1f} %; chance is {100*p['chance']:.1f} %.",
-            *self._tuning(),
-            f"The test split has {n.sum()} photos and no choice saw it. Always guessing the most frequent class would be right on {100*n.max()/n.sum():.1f} %.",
-            f"Seeds: {s['seeds']}. A seed draws the labelled subset and the initial weights; ± is the standard deviation over seeds. A row with one seed has none, and its interval knows the luck of the test photos only. Few seeds that differ by many points make an interval too narrow.",
-            *[f"'{f}' was lost during pretraining: replaced in training, left out in validation." for f in p['lost']],
+    n = np.bincount(self.truth)
+    return [*self._pretraining_notes(), *self._tuning(),
+            f'The test split has {n.sum():,} photos and no choice saw it. Always guessing the most frequent class would be '
+            f'right on {100*n.max()/n.sum():.1f} %.',
+            f"Seeds: {self.settings['seeds']}. A seed draws the labelled subset and the initial weights; ± is the standard "
+            'deviation over seeds. A row with one seed has none, and its interval knows the luck of the test photos only.',
             *self.photos.notes]
 
 # %% ../../nbs/evaluation/05_comparison.ipynb #e8f270c3
 @patch
 def report(self:Comparison)->Report:
     "The sections of the report"
-    r = Report('Does rotation pretraining help on these photos?')
-    first, *more = self.verdict().sentences
-    r.add('Answer', first, more, *([self.photos.alarms] if self.photos.alarms else []))
-    r.add('Test accuracy', self.table(), self.plot())
-    r.add('Fine-tuned after rotation, against the alternatives', 'Difference in points of test accuracy, with a 95 % interval that draws seeds and test photos again.', self.differences())
-    r.add('More labels, fewer labels', 'Balanced test accuracy: the mean over classes. ± is the standard deviation over seeds; the bars in the figure are 95 % t-intervals of the mean.', self.curve.table(), self.curve.plot())
-    if self.stages: r.add('Which stage of the frozen encoder?', 'First seed. A ring marks the stage that held-out labels chose; intervals are over test photos.', self.plot_stages())
-    r.add('What the encoder sees', 'Test photos by their features (t-SNE): near is similar, but distances between groups mean nothing.', self.map)
-    r.add('Pretraining', self.plot_pretraining())
+    r = Report('Does pretraining help on these photos?')
+    for m in self.candidates:
+        first, *more = self.verdict(m.name).sentences
+        r.add('Answer' if len(self.candidates) == 1 else f'Answer: {m.name}', first, more)
+    if self.photos.alarms: r.add('Mind', self.photos.alarms)
+    r.add('Test accuracy', self.table(), self.plot(), [f'{m.name}: {m.what}' for m in self.methods if self.of(m.name)])
+    r.add('Pretrained, against the alternatives',
+          'Difference in points of test accuracy, with a 95 % interval over seeds and test photos.', self.differences())
+    self._figures(r)
     r.add('How it was measured', self.notes())
     r.add('The photos', f'Folder: {self.settings["folder"]}', self.photos.counts())
     r.add('What became of the files', count_fates(self.photos.scan))
     return end_report(r, self.photos, self.settings)
+
+@patch
+def _figures(self:Comparison, r):
+    "Add the sections of the figures to a report"
+    r.add('More labels, fewer labels',
+          'Balanced test accuracy: the mean over classes. ± is the standard deviation over seeds; the bars in the figure '
+          'are 95 % t-intervals of the mean.', self.curve.table(), self.curve.plot())
+    if self.curve.lengths:
+        r.add('Longer, shorter', 'Balanced test accuracy by the length of training, at the rate that held-out labels '
+              'chose. They chose the length, too; the test had no part in it.', self.plot_lengths())
+    if self.stages():
+        r.add('Which stage of the frozen encoder?', 'First seed. A ring marks the stage that held-out labels chose; '
+              'intervals are over test photos.', self.plot_stages())
+    if self.draw_map:
+        r.add('What the encoder sees', 'Test photos by their features (t-SNE): near is similar, but distances between '
+              'groups mean nothing.', self.map)
+    if self.pretraining: r.add('Pretraining', self.plot_pretraining())
 
 # %% ../../nbs/evaluation/05_comparison.ipynb #bdefbb51
 def _as_dict(run, truth):
@@ -206,10 +316,12 @@ def save_numbers(self:Comparison,
     out:str|Path, # A folder
 ):
     "Write result.json and files.csv into `out`"
-    runs = [_as_dict(r, self.truth) for r in self.curve.runs + self.controls]
+    runs, lengths = ([_as_dict(r, self.truth) for r in rs] for rs in (self.curve.runs + self.controls, self.curve.lengths))
+    methods = [dict(name=m.name, what=m.what, trains=m.trains, pretext=m.pretext, against=m.against) for m in self.methods]
     write_result(Path(out), self.photos, settings=self.settings, classes=self.photos.classes,
                  test_files=self.photos.files('test'), truth=self.truth, notes=self.notes(), pretraining=self.pretraining,
-                 differences=self.differences().reset_index().to_dict('records'), verdict=asdict(self.verdict()), runs=runs,
+                 differences=self.differences().reset_index().to_dict('records'), methods=methods,
+                 verdicts={m.name: asdict(self.verdict(m.name)) for m in self.candidates}, runs=runs, lengths=lengths,
                  seconds=self.seconds)
 
 @patch
@@ -236,8 +348,9 @@ def _markdown(t):
 
 @patch
 def _repr_markdown_(self:Comparison):
+    sentences = [s for m in self.candidates for s in self.verdict(m.name).sentences]
     tables = f'{_markdown(self.table())}\n\n{_markdown(self.differences())}'
-    return '\n\n'.join([*self.verdict().sentences, tables, '\n'.join(f'- {n}' for n in self.notes())])
+    return '\n\n'.join([*sentences, tables, '\n'.join(f'- {n}' for n in self.notes())])
 
 # %% ../../nbs/evaluation/05_comparison.ipynb #42b8e269
 @patch
@@ -247,7 +360,7 @@ def tell(self:Comparison,
     "Say tables and notes, in the end the verdict"
     say(f'\n{self.table().to_string()}\n\n{self.curve.table().to_string()}\n\n{self.differences().to_string()}\n')
     for n in self.notes(): say(f'- {n}')
-    say(f'\n{self.verdict()}\n')
+    say(f'\n{self.answers()}\n')
     for alarm in self.photos.alarms: say(f'- {alarm}')
     return self
 

@@ -12,11 +12,12 @@ from ..errors import InputError, at_least
 import time
 from dataclasses import dataclass
 from fastai.vision.all import *
-from ..console import Progress, counted, duration, say
+from ..console import Progress, duration, say
 from ..data.budget import label_subset, parse_budget
 from ..data.scan import count_fates
 from ..data.squares import OpenSquare
-from .contest import Contest, hold_out, random_encoder
+from .benchmark import Benchmark, hold_out
+from .methods import random_encoder
 from .figures import attention_maps, feature_map, first_filters, retrieval
 from .statistics import paired_interval
 from ..models.features import Features, stage_names
@@ -25,32 +26,34 @@ from ..output import check_output, output_folder
 from ..pretext.loaders import rotation_dls
 from ..report import Report, end_report, write_result
 from ..transfer.finetune import open_photos
-from ..transfer.probes import LayerProbe, knn_predict, plot_stages
+from ..transfer.probes import knn_predict, plot_stages
 
 # %% ../../nbs/evaluation/07_evaluate.ipynb #e8d30db7
 THIS, RANDOM_ENCODER, PIXELS = 'this encoder', 'random encoder', 'pixels'
 
 def pixel_features(
-    contest:Contest, # Its training photos, then its test photos
+    benchmark:Benchmark, # Its training photos, then its test photos
     side:int=16, # The photos are shrunk to side × side
 )->Features: # One stage, 3·side² numbers
     "The pixels themselves"
-    files, opener = contest.files + contest.test_files, OpenSquare(side, contest.opener.bits)
+    files, opener = benchmark.files + benchmark.test_files, OpenSquare(side, benchmark.opener.bits)
     res = Features(len(files))
     for f in files: res.add([f'{side}×{side}'], [opener(f)[None].float().flatten(1)], None)
     return res
 
 # %% ../../nbs/evaluation/07_evaluate.ipynb #06490270
+_columns = {'held out': 'held out %', 'test': 'test %', 'low': 'from', 'high': 'to', 'balanced': 'balanced %', 'kNN': 'kNN %'}
+
 @dataclass(repr=False)
 class Evaluation:
     "What `evaluate` found"
     settings:dict # Arguments of the call
-    contest:Contest # Photos, split into training and test
+    benchmark:Benchmark # Photos, split into training and test
     idxs:np.ndarray # Positions of the labelled photos in the training split
     encoder:nn.Module # The encoder in question
-    features:dict # Contestant to `Features`
-    probes:dict # Contestant to `LayerProbe`
-    knn:dict # (contestant, stage) to the predicted classes of the test photos
+    features:dict # Name to `Features`: this encoder, the random one, the pixels
+    probes:dict # Name to `LayerProbe`
+    knn:dict # (name, stage) to the predicted classes of the test photos
     seconds:float=0. # Of the whole
 
     @property
@@ -58,37 +61,49 @@ class Evaluation:
     def __repr__(self): return f'{self.table().to_string()}\n\n{self.answer()}'
 
     def table(self)->pd.DataFrame: # Accuracies in %
-        "One row a stage of each contestant"
-        t = pd.concat({m: lp.table for m, lp in self.probes.items()}, names=['contestant', 'stage'])
-        t['kNN'] = [(self.knn[at] == self.contest.truth).mean() for at in t.index]
+        "One row a stage"
+        t = pd.concat({m: lp.table for m, lp in self.probes.items()}, names=['features of', 'stage'])
+        t['kNN'] = [(self.knn[at] == self.benchmark.truth).mean() for at in t.index]
         t = t.assign(features=t.features.astype(int).astype(str), C=t.C.map('{:g}'.format))
-        return t.rename(columns={'held out': 'held out %', 'test': 'test %', 'low': 'from', 'high': 'to', 'balanced': 'balanced %', 'kNN': 'kNN %'}).map(lambda v: v if isinstance(v, str) else f'{100*v:.1f}')
+        return t.rename(columns=_columns).map(lambda v: v if isinstance(v, str) else f'{100*v:.1f}')
 
 # %% ../../nbs/evaluation/07_evaluate.ipynb #4a864d64
 @patch
+def _hits(self:Evaluation, name):
+    "Which test photos the chosen probe of `name` gets right: 1×N"
+    probes, n = self.probes[name], len(self.benchmark.files)
+    return probes.probes[probes.best].predict(self.features[name].x[probes.best][n:])[None] == self.benchmark.truth
+
+@patch
+def _balanced(self:Evaluation, name): return self.probes[name].table.loc[self.probes[name].best].balanced
+
+@patch
 def answer(self:Evaluation)->str:
-    "One sentence: the stage that was chosen, and what it gains over the better of the two others, with an interval over test photos"
-    row = lambda m: self.probes[m].table.loc[self.probes[m].best]
-    m, n = max((RANDOM_ENCODER, PIXELS), key=lambda m: row(m).balanced), len(self.contest.files)
-    hits = lambda m: (lp := self.probes[m]).probes[lp.best].predict(self.features[m].x[lp.best][n:])[None] == self.contest.truth
-    d, low, high = 100*np.array(paired_interval(hits(THIS), hits(m), self.contest.truth, balanced=True))
+    "One sentence: the stage that was chosen, and what it gains over the better of the two others, over test photos"
+    other = max((RANDOM_ENCODER, PIXELS), key=self._balanced)
+    d, low, high = 100*np.array(paired_interval(self._hits(THIS), self._hits(other), self.benchmark.truth, balanced=True))
     stages = list(self.probes[THIS].probes)
-    return (f'Held-out labels chose stage {stages.index(self.best) + 1} of {len(stages)}: {100*row(THIS).balanced:.1f} % balanced test accuracy with one draw of {len(self.idxs):,} labels, '
-            f"{d:+.1f} points (95 % interval over test photos {low:+.1f} to {high:+.1f}) against the better of the two others ('{m}').")
+    return (f'Held-out labels chose stage {stages.index(self.best) + 1} of {len(stages)}: '
+            f'{100*self._balanced(THIS):.1f} % balanced test accuracy with one draw of {len(self.idxs):,} labels, '
+            f'{d:+.1f} points (95 % interval over test photos {low:+.1f} to {high:+.1f}) against the better of the two '
+            f"others ('{other}').")
 
 # %% ../../nbs/evaluation/07_evaluate.ipynb #1fa226cd
 @patch
 def figures(self:Evaluation)->dict: # Heading to a function that draws the figure
     "The figures of the report; photos in them are test photos"
-    n, y = len(self.contest.files), self.contest.truth
+    b, n, y = self.benchmark, len(self.benchmark.files), self.benchmark.truth
     some = np.random.default_rng(0).permutation(len(y))[:1000]
-    at = lambda m, s: self.features[m].x[s][n:][some]
-    files, labels = [self.contest.test_files[i] for i in some], [self.contest.photos.classes[i] for i in y[some]]
+    files, labels = [b.test_files[i] for i in some], [b.photos.classes[i] for i in y[some]]
     queries = [labels.index(c) for c in dict.fromkeys(labels)][:6]
-    pictures = torch.stack([Tensor(self.contest.opener(files[q])) for q in queries[:4]])
-    return {'Stages': lambda: plot_stages({m: lp for m, lp in self.probes.items() if m != PIXELS}, 1/len(self.contest.photos.classes)),
-            f'Map of the test photos at stage {self.best} (t-SNE)': lambda: feature_map(at(THIS, self.best), y[some], self.contest.photos.classes, at(RANDOM_ENCODER, self.best), perplexity=min(30, (len(some) - 1)/3)),
-            'Nearest neighbours': lambda: retrieval(at(THIS, self.best), files, queries, min(6, len(files) - 1), labels),
+    pictures = torch.stack([Tensor(b.opener(files[q])) for q in queries[:4]])
+    ours, blank = (self.features[m].x[self.best][n:][some] for m in (THIS, RANDOM_ENCODER))
+    probes = {m: lp for m, lp in self.probes.items() if m != PIXELS}
+    perplexity = min(30, (len(some) - 1)/3)
+    return {'Stages': lambda: plot_stages(probes, 1/len(b.photos.classes)),
+            f'Map of the test photos at stage {self.best} (t-SNE)':
+                lambda: feature_map(ours, y[some], b.photos.classes, blank, perplexity=perplexity),
+            'Nearest neighbours': lambda: retrieval(ours, files, queries, min(6, len(files) - 1), labels),
             'Filters of the first convolution': lambda: first_filters(self.encoder),
             'Where the stages are active': lambda: attention_maps(self.encoder, pictures)}
 
@@ -100,35 +115,39 @@ def report(self:Evaluation)->Report:
     for heading, draw in self.figures().items():
         try: r.add(heading, draw())
         except InputError as e: r.add(heading, f'Not drawn: {e}')  # some architectures have no such picture
-    r.add('How it was measured', [f'{len(self.idxs):,} labels; a fifth of each class was held out to choose C and the stage. The test has {len(self.contest.truth):,} photos, and no choice made here saw it; whether the encoder was pretrained on them, its maker must know.',
-                                  'From and to: 95 % interval (Wilson) of the test accuracy over test photos. kNN: 20 neighbours, weighted with T = 0.07.', *self.contest.photos.notes])
-    r.add('What became of the files', count_fates(self.contest.photos.scan))
-    return end_report(r, self.contest.photos, self.settings)
+    photos = self.benchmark.photos
+    r.add('How it was measured', [
+        f'{len(self.idxs):,} labels; a fifth of each class was held out to choose C and the stage. The test has '
+        f'{len(self.benchmark.truth):,} photos, and no choice made here saw it; whether the encoder was pretrained on them, '
+        'its maker must know.',
+        'From and to: 95 % interval (Wilson) of the test accuracy over test photos. kNN: 20 neighbours, weighted with '
+        'T = 0.07.', *photos.notes])
+    r.add('What became of the files', count_fates(photos.scan))
+    return end_report(r, photos, self.settings)
 
 # %% ../../nbs/evaluation/07_evaluate.ipynb #acf7c4dd
 def _save(res, out):
     "Write the encoder, cut at the chosen stage, result.json and files.csv"
     encoder, k = res.encoder, stage_names(res.encoder).index(res.best) + 1
     save_encoder(encoder.cut(k), out/'encoder')
-    write_result(out, res.contest.photos, settings=res.settings, answer=res.answer(), best=res.best, labels=len(res.idxs),
-                 classes=res.contest.photos.classes, table=res.table().reset_index().to_dict('records'), seconds=res.seconds)
+    photos = res.benchmark.photos
+    write_result(out, photos, settings=res.settings, answer=res.answer(), best=res.best, labels=len(res.idxs),
+                 classes=photos.classes, table=res.table().reset_index().to_dict('records'), seconds=res.seconds)
 
-def _probes(contest, features, idxs, seed, progress):
-    n, y = len(contest.files), contest.y[idxs]
+def _probes(benchmark, features, idxs, seed, progress):
+    "A `LayerProbe` for each kind of features, and the votes of the neighbours"
+    n, y = len(benchmark.files), benchmark.y[idxs]
     progress.step(0, 'nearest neighbours')
     knn = {(m, s): knn_predict(f[idxs], y, f[n:]) for m, fs in features.items() for s, f in fs.x.items()}
     probes = {}
     for m, fs in features.items():
-        progress.step(len(contest.truth), f'linear probes: {m}')
-        probes[m] = contest.stages(fs, idxs, seed)
+        progress.step(len(benchmark.truth), f'linear probes: {m}')
+        probes[m] = benchmark.stages(fs, idxs, seed)
     return probes, knn
 
-def _check(contest, idxs, labels):
-    "`InputError` if the test has fewer than two photos, or there are too few labels to choose a stage"
-    if len(contest.truth) < 2:
-        raise InputError(f"'{contest.photos.folder}' has {counted(len(contest.truth), 'test picture')}; put at least two, "
-                         'better hundreds, into test/CLASS.')
-    if not len(hold_out(idxs, contest.labels)[1]):
+def _check(benchmark, idxs, labels):
+    "`InputError` if there are too few labels to choose a stage"
+    if not len(hold_out(idxs, benchmark.labels)[1]):
         raise InputError(f'With labels {labels}, fewer than two classes have five labels, of which one chooses the stage; '
                          'give more labels, or add labelled pictures.')
 
@@ -145,29 +164,41 @@ def evaluate(
     say=say, # Gets how the folder was read, and the table
 )->Evaluation:
     "What can be read off the frozen features of an encoder, stage by stage?"
-    settings, start = {k: v for k, v in locals().items() if k != 'say'}, time.time()
-    at_least(0, seed=seed), parse_budget(labels)
+    start = time.time()
+    at_least(0, seed=seed)
+    parse_budget(labels)
     if out: check_output(out, folder)
     body = load_encoder(encoder)
-    contest = Contest(*open_photos(folder, labels_csv, size or body.meta.get('size') or 64, body.meta, say))
-    idxs = label_subset(contest.labels, labels, seed)
-    _check(contest, idxs, labels)
+    size = size or body.meta.get('size') or 64
+    benchmark = Benchmark(*open_photos(folder, labels_csv, size, body.meta, say))
+    benchmark.check_test()
+    idxs = label_subset(benchmark.labels, labels, seed)
+    _check(benchmark, idxs, labels)
     out = output_folder(out, folder) if out else None
-    dls = rotation_dls(contest.photos, contest.opener, say=say)
+    settings = dict(folder=str(folder), encoder=str(encoder), labels=labels, labels_csv=labels_csv, size=size, seed=seed)
+    res = _evaluate(benchmark, body, idxs, settings, say)
+    res.seconds = time.time() - start
+    return _finish(res, out, say)
+
+# %% ../../nbs/evaluation/07_evaluate.ipynb #c95f45b3
+def _evaluate(benchmark, body, idxs, settings, say):
+    "Features, probes and votes"
+    seed, n = settings['seed'], len(benchmark.files) + len(benchmark.truth)
+    dls = rotation_dls(benchmark.photos, benchmark.opener, say=say)
     blank = random_encoder(dls, body.meta['arch'], seed, like=body).cut(body.n_stages)
-    n = len(contest.files) + len(contest.truth)
-    with Progress(2*n + 3*len(contest.truth), 'features of every stage', say) as contest.progress:
-        features = {THIS: contest.features(body), RANDOM_ENCODER: contest.features(blank), PIXELS: pixel_features(contest)}
-        probes = _probes(contest, features, idxs, seed, contest.progress)
-    contest.progress = None
-    return _finish(Evaluation(settings, contest, idxs, body, features, *probes, time.time() - start), out, say)
+    with Progress(2*n + 3*len(benchmark.truth), 'features of every stage', say) as benchmark.progress:
+        features = {THIS: benchmark.features(body), RANDOM_ENCODER: benchmark.features(blank)}
+        features[PIXELS] = pixel_features(benchmark)
+        probes, knn = _probes(benchmark, features, idxs, seed, benchmark.progress)
+    benchmark.progress = None
+    return Evaluation(settings, benchmark, idxs, body, features, probes, knn)
 
 # %% ../../nbs/evaluation/07_evaluate.ipynb #561e3a9e
 def _finish(res, out, say):
     "Write the numbers, say what was found, and draw the report"
     if out: _save(res, out)
     say(res)
-    for alarm in res.contest.photos.alarms: say(f'- {alarm}')
+    for alarm in res.benchmark.photos.alarms: say(f'- {alarm}')
     if out: res.report().save(out/'report.html')
     say('\n' + duration(res.seconds) + (f"; written to {out/'report.html'}" if out else ''))
     return res
