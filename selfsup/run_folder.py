@@ -34,27 +34,29 @@ def check_same(
         else: change = f"'{key}' is another picture now"
         raise InputError(f"The run in '{where}' cannot go on: {change}. Put that back, or begin in another folder.")
 
-# %% ../nbs/06_run_folder.ipynb #7796af99
+# %% ../nbs/06_run_folder.ipynb #9c8c22cc
 class RunFolder:
     "A folder that a run writes into as it goes"
     def __init__(self,
-        path:Path, # The folder of the results
+        path:Path|None, # The folder of the results, if there is one
         settings:dict, # What the run was asked to do
     ):
-        self.path, self.settings, self.parts = Path(path), settings, Path(path)/'unfinished'
+        self.path, self.settings = path and Path(path), settings
+        self.new = path and not self.path.exists()
         self.done = '' # what is finished, in words, for whoever stops the run
+    @property
+    def parts(self): return self.path/'unfinished'
     def keep(self,
         name:str, # Of a finished piece
         data:bytes|str, # What it came to
     ):
         "Write a finished piece, whole or not at all"
-        write_whole(self.parts/name, data)
+        if self.path: write_whole(self.parts/name, data)
     def kept(self,
         name:str, # Of a finished piece
     )->bytes|None: # What it came to, or nothing if it was not finished
         "What an earlier part of the run kept"
-        file = self.parts/name
-        return file.read_bytes() if file.is_file() else None
+        if self.path and (self.parts/name).is_file(): return (self.parts/name).read_bytes()
     def same_photos(self,
         photos:dict, # Path to a digest of the picture
     ):
@@ -63,36 +65,65 @@ class RunFolder:
         if was: check_same(json.loads(was), photos, self.path, 'photos')
         else: self.keep('photos.json', json.dumps(photos))
 
-# %% ../nbs/06_run_folder.ipynb #97d00aea
+# %% ../nbs/06_run_folder.ipynb #7ab7046c
 @contextmanager
 def run_folder(
-    path:str|Path, # Folder of the results; new, unless the run goes on
+    path:str|Path|None, # Folder of the results; new, unless the run goes on; None for none
     settings:dict, # What the run is asked to do
     resume:bool=False, # Go on with the run in `path`; if there is none, begin
     photos:str|Path|None=None, # Folder of the photos, where the results must not lie
 ): # Gives a `RunFolder`
     "The folder of a run, for a `with` statement; what is unfinished at its end stays for `resume`"
-    run = _begin(RunFolder(path, settings), resume, photos)
-    lock = FileLock(run.parts/'lock')
-    try: lock.acquire(timeout=0)
-    except Timeout:
-        raise InputError(f"Another process is at work in '{path}'; wait until it ends, or give another folder.") from None
-    try:
+    run = RunFolder(path, settings)
+    if path is None:
+        yield run
+        return
+    check_run(path, resume, photos)
+    if not run.parts.is_dir():
+        output_folder(path, photos)
+        run.parts.mkdir()
+    with _locked(run):
         _check_terms(run)
         yield run
         shutil.rmtree(run.parts)
-    except KeyboardInterrupt:
-        raise Stopped(_what_is_kept(run)) from None
-    finally: lock.release()
 
 class Stopped(KeyboardInterrupt):
     "A run that was stopped by hand, with what is kept of it"
 
-def _what_is_kept(run):
-    kept = f"{run.done} kept in '{run.path}'" if run.done else f"Nothing was finished yet in '{run.path}'"
-    return f'Stopped. {kept}; the same command with --resume goes on.'
+@contextmanager
+def _locked(run):
+    "Let no other process in; a run that kept nothing leaves nothing"
+    lock = FileLock(run.parts/'lock')
+    try: lock.acquire(timeout=0)
+    except Timeout:
+        raise InputError(f"Another process is at work in '{run.path}'; wait until it ends, or give another "
+                         'folder.') from None
+    try: yield
+    except BaseException as e:
+        kept = _is_kept(run)
+        if isinstance(e, KeyboardInterrupt): raise Stopped(_what_is_kept(run, kept)) from None
+        raise
+    finally: lock.release()
 
-# %% ../nbs/06_run_folder.ipynb #572a662b
+# %% ../nbs/06_run_folder.ipynb #fd1da68b
+def _is_kept(run):
+    "Is a piece kept? If not, the folders that were made are removed"
+    if {f.name for f in run.parts.iterdir()} - {'lock', 'run.json', 'photos.json'}: return True
+    shutil.rmtree(run.parts)
+    if run.new and not any(run.path.iterdir()): run.path.rmdir()
+    return False
+
+def _what_is_kept(run, kept):
+    if not kept: return 'Stopped. Nothing was finished yet.'
+    return f"Stopped. {run.done or 'A part is'} kept in '{run.path}'; the same command with --resume goes on."
+
+def _check_terms(run):
+    "Note the settings of a run that is new; else compare them"
+    was = run.kept('run.json')
+    if was: check_same(json.loads(was), run.settings, run.path)
+    else: write_json(run.parts/'run.json', run.settings)
+
+# %% ../nbs/06_run_folder.ipynb #00152140
 def check_run(
     path:str|Path, # Folder of the results
     resume:bool=False, # Go on with the run in it
@@ -100,28 +131,10 @@ def check_run(
 ):
     "`InputError` for a folder that cannot be begun in, or gone on with"
     path = Path(path)
-    unfinished = (path/'unfinished').is_dir()
-    if unfinished and not resume:
+    if (path/'unfinished').is_dir():
+        if resume: return
         raise InputError(f"'{path}' holds a run that is not finished; go on with it by --resume, delete the folder, or "
                          'give another.')
-    if not unfinished: _check_new(path, resume, photos)
-
-def _check_new(path, resume, photos):
-    try: check_output(path, photos)
-    except InputError as e:
-        if not resume or not (path/'result.json').is_file(): raise
-        raise InputError(f"The run in '{path}' is finished; there is nothing to go on with.") from e
-
-def _begin(run, resume, photos):
-    "Make the folders of a run that is new"
-    check_run(run.path, resume, photos)
-    if run.parts.is_dir(): return run
-    output_folder(run.path, photos)
-    run.parts.mkdir()
-    return run
-
-def _check_terms(run):
-    "Note the settings of a run that is new; else compare them"
-    was = run.kept('run.json')
-    if was: check_same(json.loads(was), run.settings, run.path)
-    else: write_json(run.parts/'run.json', run.settings)
+    if resume and (path/'result.json').is_file():
+        raise InputError(f"The run in '{path}' is finished; there is nothing to go on with.")
+    check_output(path, photos)

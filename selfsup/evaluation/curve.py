@@ -184,6 +184,7 @@ def label_efficiency(
     budgets:list, # What `label_subset` takes; the first has the benchmark's steps, and chooses the recipe
     seeds:int=3, # Times to draw labels and weights
     say=noop, # Gets a line for every run
+    keep=None, # Gets a name and a function that makes `Run`s, and calls it, or gives back what it made before
 )->Curve:
     "Run every method at every budget, with the same labels for all"
     if not budgets:
@@ -193,27 +194,33 @@ def label_efficiency(
     plan = label_plan(benchmark, budgets, say)
     for (budget, terms), seed, method in itertools.product(plan.items(), range(seeds), methods):
         idxs = label_subset(benchmark.labels, budget, seed)
-        run = _run(curve, recipes, benchmark, terms, method, encoders, idxs, seed)
+        first = terms is next(iter(plan.values()))
+        make = partial(_runs, recipes, benchmark, terms, first, method, encoders, idxs, seed)
+        run, *lengths = (keep or _make)(f'{terms.labels} labels, seed {seed}, {method.name}', make)
         curve.runs.append(run)
-        tuned = ', '.join(f'{k} {v:g}' if isinstance(v, (int, float)) else f'{k} {v}' for k, v in run.tuned.items())
-        say(f'{run.labels:,} labels, seed {seed + 1} of {seeds}, {method.name}: {tuned} ({run.chosen}), {run.seconds:.0f} s')
+        curve.lengths.extend(lengths)
+        if 'lr' in run.tuned: recipes[method.name, seed, terms.labels] = _recipe(run, terms)
+        say(f'{run.labels:,} labels, seed {seed + 1} of {seeds}, {method.name}: {_tuned(run)}, {run.seconds:.0f} s')
     return curve
 
-# %% ../../nbs/evaluation/03_curve.ipynb #97cfee5f
-def _run(curve, recipes, benchmark, terms, method, encoders, idxs, seed):
-    "One run of one method; its recipe goes to `recipes`, and at the first budget its lengths to `curve`"
-    if method.trains != 'everything': return benchmark.run(method, encoders, idxs, seed)
+def _make(name, make): return make()
+def _recipe(run, terms): return Recipe(run.tuned['lr'], round(run.tuned['steps']/terms.more))
+def _tuned(run):
+    values = ', '.join(f'{k} {v:g}' if isinstance(v, (int, float)) else f'{k} {v}' for k, v in run.tuned.items())
+    return f'{values} ({run.chosen})'
+
+# %% ../../nbs/evaluation/03_curve.ipynb #202d5c23
+def _runs(recipes, benchmark, terms, first, method, encoders, idxs, seed):
+    "The run of one method; at the first budget of one that trains everything, also those of all lengths"
+    if method.trains != 'everything': return [benchmark.run(method, encoders, idxs, seed)]
     encoder = method.source(encoders, seed)
-    if not curve.lengths or curve.lengths[0].labels == len(idxs):
+    if first:
         run, lengths = benchmark.finetune_lengths(method.name, encoder, idxs, seed)
-        curve.lengths.extend(lengths)
-    else:
-        recipe = recipes[method.name, seed, terms.source] if terms.source else benchmark.choose(encoder, idxs, seed)
-        chosen = f'that of {terms.source:,} labels' if terms.source else recipe.chosen
-        recipe = recipe._replace(chosen=chosen, steps=round(recipe.steps*terms.more))
-        run = benchmark.finetune(method.name, encoder, idxs, seed, recipe)
-    recipes[method.name, seed, terms.labels] = Recipe(run.tuned['lr'], round(run.tuned['steps']/terms.more))
-    return run
+        return [run, *lengths]
+    recipe = recipes[method.name, seed, terms.source] if terms.source else benchmark.choose(encoder, idxs, seed)
+    chosen = f'that of {terms.source:,} labels' if terms.source else recipe.chosen
+    recipe = recipe._replace(chosen=chosen, steps=round(recipe.steps*terms.more))
+    return [benchmark.finetune(method.name, encoder, idxs, seed, recipe)]
 
 # %% ../../nbs/evaluation/03_curve.ipynb #957fc5d9
 @patch

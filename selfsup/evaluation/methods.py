@@ -41,6 +41,7 @@ def random_encoder(
 ):
     "An encoder with random weights whose batch normalisation has settled on the photos"
     set_seed(seed)
+    dls.train.rng.seed(seed)
     encoder = create_encoder(arch).to(dls.device)
     encoder.meta['normalization'] = normalize_like(dls, like)
     norms = {m: m.momentum for m in encoder.modules() if isinstance(m, nn.modules.batchnorm._BatchNorm)}
@@ -140,7 +141,7 @@ def by_name(
     if found: return found[0]
     raise InputError(f"There is no method '{name}'; there are {', '.join(m.name for m in methods)}.")
 
-# %% ../../nbs/evaluation/01_methods.ipynb #3f5b3bde
+# %% ../../nbs/evaluation/01_methods.ipynb #135ddc00
 def named_encoder(
     text:str, # NAME=FOLDER/, a folder or file that `save_encoder` wrote
     taken:list=(), # Names of pretext tasks
@@ -150,6 +151,7 @@ def named_encoder(
     name, used = name.strip(), ['from scratch', 'random', 'ImageNet', 'all labels', *taken]
     if not name or not file:
         raise InputError(f"encoder is '{text}'; give a name and a saved encoder, such as mine=pretrained/.")
+    if '/' in name: raise InputError(f"encoder is called '{name}'; give it a name without a slash, such as mine={file}.")
     if name.lower() in [u.lower() for u in used]:
         raise InputError(f"encoder is called '{name}', which is a method already; give it another name.")
     return name, load_encoder(file)
