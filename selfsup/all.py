@@ -14,6 +14,7 @@ from selfsup.data.photos import *
 from selfsup.data.squares import *
 from selfsup.data.budget import *
 from selfsup.report import *
+from selfsup.statistics import *
 from selfsup.models.encoder import *
 from selfsup.models.saved import *
 from selfsup.models.heads import *
@@ -30,7 +31,6 @@ from selfsup.pretext.learner import *
 from selfsup.pretext.pretrain import *
 from selfsup.pretext.watched_features import *
 from selfsup.evaluation.figures import *
-from selfsup.evaluation.statistics import *
 from selfsup.evaluation.contest import *
 from selfsup.evaluation.curve import *
 from selfsup.evaluation.verdict import *

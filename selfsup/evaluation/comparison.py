@@ -18,7 +18,7 @@ from ..data.photos import PhotoSet
 from ..data.scan import count_fates
 from .contest import ALL, COLOURS, IMAGENET, LONG, PROBE, RANDOM, ROTATION, SCRATCH, in_order
 from .curve import Curve
-from .statistics import class_weights, paired_interval
+from ..statistics import class_weights, paired_interval
 from .verdict import Difference, Facts, Verdict, verdict
 from ..output import write_whole
 from ..report import Report, end_report, figure_png, write_result

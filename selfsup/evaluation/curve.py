@@ -13,11 +13,9 @@ import itertools
 from dataclasses import dataclass
 from typing import NamedTuple
 from fastai.vision.all import *
-from scipy import stats
 from ..data.budget import label_subset
 from .contest import COLOURS, ROTATION, SCRATCH, Contest, Run, hold_out, in_order
-from .statistics import class_weights, paired_interval
-from .verdict import Difference
+from ..statistics import Difference, class_weights, mean_interval, paired_difference
 
 # %% ../../nbs/evaluation/03_curve.ipynb #dd445073
 @dataclass(repr=False)
@@ -44,10 +42,6 @@ class Curve:
     def __repr__(self): return self.table().to_string()
 
 # %% ../../nbs/evaluation/03_curve.ipynb #a2958323
-def _half(a):
-    "Half the width of the 95 % t-interval of a mean"
-    return stats.t.ppf(.975, len(a) - 1)*a.std(ddof=1)/len(a)**.5 if len(a) > 1 else np.nan
-
 @patch
 def table(self:Curve)->pd.DataFrame: # One row a contestant, one column a number of labels
     "Balanced test accuracy in %, mean and standard deviation over seeds"
@@ -62,8 +56,9 @@ def plot(self:Curve)->plt.Figure:
     fig, ax = plt.subplots(figsize=(7.4, 3.8))
     for i, m in enumerate(self.methods):
         acc = self.accuracies(m)
-        mean, half = ([f(a) for a in acc.values()] for f in (np.mean, _half))
+        ends = [mean_interval(a) for a in acc.values()]
         x = np.array(list(acc))*1.04**(i - (len(self.methods) - 1)/2)
+        mean, half = [e.point for e in ends], [e.high - e.point for e in ends]
         ax.errorbar(x, mean, half, marker='o', ms=4, capsize=2, color=COLOURS.get(m), label=m)
     ticks = sorted({r.labels for r in self.runs})
     ax.set(xscale='log', xlabel='labels in all', ylabel='balanced test accuracy, %')
@@ -90,9 +85,7 @@ def difference(self:Curve,
         has = ' and '.join(f"'{m}' has {list(self.accuracies(m))}" for m in (method, SCRATCH))
         raise InputError(f"There are no runs of the same seed with {labels} labels to compare: {has}.")
     a, b = (np.stack([hits[seed] for seed in both]) for hits in (ours, scratch))
-    w = class_weights(self.truth)
-    seeds = 100*((a.astype(float) - b)*w).sum(1)/w.sum()
-    return Difference(*100*np.array(paired_interval(a, b, self.truth, balanced=True)), tuple(seeds))
+    return paired_difference(a, b, self.truth, balanced=True)
 
 # %% ../../nbs/evaluation/03_curve.ipynb #2e41afe2
 @patch
