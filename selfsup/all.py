@@ -4,6 +4,7 @@ from selfsup.output import *
 from selfsup.console import *
 from selfsup.lettering import *
 from selfsup.run_folder import *
+from selfsup.statistics import *
 from selfsup.data.shapes import *
 from selfsup.data.drawn import *
 from selfsup.data.pictures import *
@@ -32,7 +33,6 @@ from selfsup.pretext.learner import *
 from selfsup.pretext.pretrain import *
 from selfsup.pretext.watched_features import *
 from selfsup.evaluation.figures import *
-from selfsup.evaluation.statistics import *
 from selfsup.evaluation.methods import *
 from selfsup.evaluation.benchmark import *
 from selfsup.evaluation.curve import *

@@ -16,7 +16,6 @@ from unittest import mock
 from fastai.vision.all import *
 from matplotlib.figure import Figure
 from PIL import Image
-from scipy.stats import t as student_t
 from .looks import PROBES, read_turn
 from ..console import Progress, duration, say
 from ..data.photos import read_photos
@@ -24,7 +23,7 @@ from ..data.squares import OpenSquare
 from ..output import check_output, output_folder
 from ..pretext.loaders import rotation_dls
 from ..pretext.rotation import INVALID, RotationDL, check_angles
-from ..pretext.watched_features import by_picture
+from ..statistics import picture_interval
 from ..report import Report, end_report, write_result
 
 # %% ../../nbs/checks/02_audit.ipynb #b973c007
@@ -180,9 +179,8 @@ def report(self:Audit)->Report:
 
 # %% ../../nbs/checks/02_audit.ipynb #09760909
 def _row(x, kind, sees, level):
-    acc, error = by_picture(read_turn(x).ravel(), x.shape[1])
-    half = student_t.ppf((1 + level)/2, len(x) - 1)*error*(1 + 5/4)**.5  # five folds share their training pictures
-    return dict(pictures=kind, sees=sees, n=len(x), accuracy=acc, low=max(0, acc - half), high=min(1, acc + half))
+    acc, low, high = picture_interval(read_turn(x), level, folds=5)
+    return dict(pictures=kind, sees=sees, n=len(x), accuracy=acc, low=max(0, low), high=min(1, high))
 
 def _look(dl, kind, pictures, k, seed, progress):
     "Pictures of one kind: a row a probe, the turns of one picture, and a note; no rows where they cannot be tried"

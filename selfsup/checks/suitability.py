@@ -13,7 +13,6 @@ import time
 from dataclasses import dataclass, replace
 from fastai.vision.all import *
 from matplotlib.figure import Figure
-from scipy.stats import t as student_t
 from sklearn.cluster import KMeans
 from ..console import Progress, duration, say
 from ..data.photos import PhotoSet, read_photos
@@ -24,7 +23,7 @@ from ..output import check_output, output_folder
 from ..pretext.loaders import rotation_dls
 from ..pretext.pretrain import train_rotation, training_views
 from ..pretext.rotation import check_angles, circle_mask, rotate
-from ..pretext.watched_features import by_picture
+from ..statistics import picture_interval
 from ..report import Report, end_report, write_result
 
 # %% ../../nbs/checks/03_suitability.ipynb #d4fcf4ac
@@ -94,20 +93,14 @@ class Suitability:
     def hits(self): return [(p.argmax(2) == np.arange(p.shape[1])).astype(float) for p in (self.probs, self.shuffled)]
     def __repr__(self): return '\n'.join([self.table().to_string(), '', *self.sentences()])
 
-def _interval(hits):
-    "Mean, and the ends of its 95 % interval over photos (rows)"
-    m, error = by_picture(hits.ravel(), hits.shape[1])
-    half = student_t.ppf(.975, len(hits) - 1)*error
-    return m, m - half, m + half
-
 # %% ../../nbs/checks/03_suitability.ipynb #4b3cc36e
 @patch(as_prop=True)
 def verdict(self:Suitability)->str:
     "suits, partly or does not suit"
     hits, of_patches = self.hits
-    (whole, low, _), patches, chance = _interval(hits), of_patches.mean(), self.chance
+    (whole, low, _), patches, chance = picture_interval(hits), of_patches.mean(), self.chance
     if low <= chance or patches - chance > (1 - chance)/2: return 'does not suit'
-    lost = _interval(hits - of_patches)
+    lost = picture_interval(hits - of_patches)
     return 'suits' if lost[1] > 0 and lost[0] > (whole - chance)/2 else 'partly'
 
 # %% ../../nbs/checks/03_suitability.ipynb #68f88eec
@@ -122,7 +115,7 @@ def table(self:Suitability)->pd.DataFrame: # Accuracies in %
     "A row a group, and one for all; groups of fewer than five photos only count there"
     whole, patches = self.hits
     def row(at):
-        m, low, high = np.clip(_interval(whole[at]), 0, 1)
+        m, low, high = np.clip(picture_interval(whole[at]), 0, 1)
         return {'photos': at.sum(), 'rotation accuracy %': f'{100*m:.0f}', 'from': f'{100*low:.0f}', 'to': f'{100*high:.0f}',
                 'shuffled %': f'{100*patches[at].mean():.0f}', 'looks like its turn': f'{self.similarity[at].mean():.2f}'}
     return pd.DataFrame({g: row(at) for g, at in {**self.members, 'all': np.ones(len(whole), bool)}.items()}).T
@@ -132,7 +125,7 @@ def table(self:Suitability)->pd.DataFrame: # Accuracies in %
 def sentences(self:Suitability)->list: # Of strings
     "The reading in plain words"
     a, chance = self.table().loc['all'], f'{100*self.chance:.0f} %'
-    lost = [g for g, at in self.members.items() if _interval(self.hits[0][at])[1] <= self.chance + 1e-6]
+    lost = [g for g, at in self.members.items() if picture_interval(self.hits[0][at])[1] <= self.chance + 1e-6]
     why = {'suits': 'The turn is told by shapes. A long run may pay; compare tells whether it did.',
            'partly': 'Part of what tells the turn needs no shape. Try a run, and watch a downstream score.',
            'does not suit': 'Nothing tells the turn, or this run was too short to learn it, or what tells it needs no shape: light, colour fringes, traces in the files. Look at audit.'}

@@ -18,8 +18,8 @@ from ..data.photos import PhotoSet
 from ..data.scan import count_fates
 from .methods import ALL, LONG, SCRATCH, by_name
 from .curve import Curve
-from .statistics import class_weights, paired_interval
-from .verdict import Difference, Facts, Verdict
+from ..statistics import Difference, class_weights, paired_difference
+from .verdict import Facts, Verdict
 from .verdict import verdict as judge
 from ..output import write_whole
 from ..report import Report, end_report, figure_png, write_result
@@ -117,9 +117,7 @@ def difference(self:Comparison,
     if not both:
         raise InputError(f"'{method}' and '{other}' have no runs of the same seed with {labels or self.labels} labels.")
     a, b = (np.stack([hits[seed] for seed in both]) for hits in (ours, theirs))
-    w = class_weights(self.truth, balanced)
-    seeds = 100*((a.astype(float) - b)*w).sum(1)/w.sum()
-    return Difference(*100*np.array(paired_interval(a, b, self.truth, balanced)), tuple(seeds))
+    return paired_difference(a, b, self.truth, balanced)
 
 @patch
 def _by_seed(self:Comparison, method, labels):
@@ -152,17 +150,17 @@ def verdict(self:Comparison,
     others = [n for n in self.curve.accuracies(m.name) if n != self.labels]
     elsewhere = {n: self.difference(m.name, SCRATCH.name, n) for n in others}
     facts = Facts(self.difference(m.name, SCRATCH.name), self.difference(m.name, LONG.name), self.labels,
-                  **_pretraining_facts(learned), saving=self.curve.saving(self.labels, m.name), elsewhere=elsewhere,
+                  **_pretraining_facts(m, learned), saving=self.curve.saving(self.labels, m.name), elsewhere=elsewhere,
                   stage=self._favourite_stage(m), imagenet=self.imagenet)
     return judge(facts)
 
 def _key(learned): return learned['accuracy'].replace(' ', '_')
 
-def _pretraining_facts(learned):
-    "What the verdict wants to know of a pretraining"
-    last = learned['history'][0][-1]
-    return dict(rotation_accuracy=last[_key(learned)], chance=learned['chance'], photos=learned['photos'],
-                seconds=learned['seconds'])
+def _pretraining_facts(method, learned):
+    "What the verdict wants to know of a pretraining; nothing is known of that of a given encoder"
+    if not learned: return dict(pretext=method.name.partition(',')[0])
+    return dict(pretext=method.pretext, accuracy=np.mean([h[-1][_key(learned)] for h in learned['history']]),
+                **{k: learned[k] for k in ('chance', 'photos', 'seconds')})
 
 @patch
 def _favourite_stage(self:Comparison, method):

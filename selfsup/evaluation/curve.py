@@ -13,12 +13,10 @@ import itertools
 from dataclasses import dataclass, field
 from typing import NamedTuple
 from fastai.vision.all import *
-from scipy import stats
 from ..data.budget import label_subset
 from .benchmark import Benchmark, Recipe, hold_out
 from .methods import SCRATCH, Encoders, by_name
-from .statistics import class_weights, paired_interval
-from .verdict import Difference
+from ..statistics import Difference, class_weights, mean_interval, paired_difference
 
 # %% ../../nbs/evaluation/03_curve.ipynb #dd445073
 @dataclass(repr=False)
@@ -46,9 +44,10 @@ class Curve:
     def __repr__(self): return self.table().to_string()
 
 # %% ../../nbs/evaluation/03_curve.ipynb #a2958323
-def _half(a):
-    "Half the width of the 95 % t-interval of a mean"
-    return stats.t.ppf(.975, len(a) - 1)*a.std(ddof=1)/len(a)**.5 if len(a) > 1 else np.nan
+def _bars(accuracies):
+    "Means, and half the widths of their 95 % t-intervals"
+    ends = [mean_interval(a) for a in accuracies.values()]
+    return [e.point for e in ends], [e.high - e.point for e in ends]
 
 @patch
 def table(self:Curve)->pd.DataFrame: # One row a method, one column a number of labels
@@ -64,7 +63,7 @@ def plot(self:Curve)->plt.Figure:
     fig, ax = plt.subplots(figsize=(7.4, 3.8))
     for i, m in enumerate(self.methods):
         acc = self.accuracies(m.name)
-        mean, half = ([f(a) for a in acc.values()] for f in (np.mean, _half))
+        mean, half = _bars(acc)
         x = np.array(list(acc))*1.04**(i - (len(self.methods) - 1)/2)
         ax.errorbar(x, mean, half, marker='o', ms=4, capsize=2, color=m.colour, label=m.name)
     ticks = sorted({r.labels for r in self.runs})
@@ -92,9 +91,7 @@ def difference(self:Curve,
         has = ' and '.join(f"'{m}' has {list(self.accuracies(m))}" for m in (method, SCRATCH.name))
         raise InputError(f"There are no runs of the same seed with {labels} labels to compare: {has}.")
     a, b = (np.stack([hits[seed] for seed in both]) for hits in (ours, scratch))
-    w = class_weights(self.truth)
-    seeds = 100*((a.astype(float) - b)*w).sum(1)/w.sum()
-    return Difference(*100*np.array(paired_interval(a, b, self.truth, balanced=True)), tuple(seeds))
+    return paired_difference(a, b, self.truth, balanced=True)
 
 # %% ../../nbs/evaluation/03_curve.ipynb #2e41afe2
 @patch
@@ -222,7 +219,7 @@ def _runs(recipes, benchmark, terms, first, method, encoders, idxs, seed):
     recipe = recipe._replace(chosen=chosen, steps=round(recipe.steps*terms.more))
     return [benchmark.finetune(method.name, encoder, idxs, seed, recipe)]
 
-# %% ../../nbs/evaluation/03_curve.ipynb #957fc5d9
+# %% ../../nbs/evaluation/03_curve.ipynb #0dcc01f2
 @patch
 def length_accuracies(self:Curve,
     method:str, # Name of a method
@@ -242,7 +239,7 @@ def plot_lengths(self:Curve,
     lines = {m.name: self.length_accuracies(m.name) for m in self.methods} | {n: {b: a} for n, (b, a) in more.items()}
     colours = {m.name: m.colour for m in self.methods}
     for i, (name, acc) in enumerate((n, a) for n, a in lines.items() if a):
-        mean, half = ([f(a) for a in acc.values()] for f in (np.mean, _half))
+        mean, half = _bars(acc)
         ax.errorbar(np.array(list(acc))*1.03**i, mean, half, marker='o', ms=4, capsize=2, color=colours.get(name, 'gray'),
                     label=name)
     ticks = sorted({n for acc in lines.values() for n in acc})

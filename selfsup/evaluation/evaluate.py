@@ -19,7 +19,7 @@ from ..data.squares import OpenSquare
 from .benchmark import Benchmark, hold_out
 from .methods import random_encoder
 from .figures import attention_maps, feature_map, first_filters, retrieval
-from .statistics import paired_interval
+from ..statistics import paired_interval
 from ..models.features import Features, stage_names
 from ..models.saved import load_encoder, save_encoder
 from ..output import check_output, output_folder

@@ -20,6 +20,7 @@ from sklearn.linear_model import LogisticRegression, SGDClassifier
 from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import StandardScaler
 from threadpoolctl import threadpool_limits
+from ..statistics import share_interval
 
 # %% ../../nbs/transfer/05_probes.ipynb #d7e17ae8
 def _fit(x, y, C, big):
@@ -118,12 +119,6 @@ def _check_labels(y, n):
 def _directions(x, name): return F.normalize(torch.as_tensor(_table(np.asarray(x, np.float32), name)), dim=1)
 
 # %% ../../nbs/transfer/05_probes.ipynb #aa622f19
-def _interval(hits, z=1.96):
-    "Wilson's (1927) interval of a share"
-    n, p = len(hits), np.mean(hits)
-    mid, half = p + z**2/(2*n), z*np.sqrt(p*(1 - p)/n + z**2/(4*n*n))
-    return (mid - half)/(1 + z**2/n), (mid + half)/(1 + z**2/n)
-
 @dataclass(repr=False)
 class LayerProbe:
     "One linear probe a stage: `table`, and `best`, the stage that the held-out labels chose"
@@ -149,7 +144,7 @@ def layer_probe(
     rows = {}
     for s, p in probes.items():
         hits = p.predict(tests[s]) == test_y
-        low, high = _interval(hits)
+        _, low, high = share_interval(hits)
         rows[s] = {'features': x[s].shape[1], 'C': p.C_, 'held out': p.held_out_[0],
                    'test': hits.mean(), 'low': low, 'high': high,
                    'balanced': np.mean([hits[test_y == c].mean() for c in np.unique(test_y)])}
