@@ -8,7 +8,6 @@ Docs: https://selfsup.github.io/selfsup/data/photos.html.md"""
 __all__ = ['PhotoSet', 'read_photos']
 
 # %% ../../nbs/data/09_photos.ipynb #be6d858b
-from ..errors import InputError
 import os
 import unicodedata
 from collections import defaultdict
@@ -18,10 +17,12 @@ import pandas as pd
 from fastcore.basics import patch
 from ..console import counted, say
 from .doubles import near_pairs
+from .doubts import folder_doubts, picture_doubts
 from .layout import SPLITS, from_folders, from_table
 from .pictures import bits_of
 from .scan import count_fates, scan_images
 from .splits import draw_splits
+from ..errors import InputError
 
 # %% ../../nbs/data/09_photos.ipynb #65a37f12
 @dataclass
@@ -29,11 +30,11 @@ class PhotoSet:
     "Photos as a table with columns `path`, `label` (empty: none) and `split`"
     folder:Path # Where the photos lie
     table:pd.DataFrame # One row a photo; columns `path`, `label`, `split`
-    bad:dict = field(default_factory=dict) # Files left out, each with its reason
-    notes:list = field(default_factory=list) # What a reader must know, in plain sentences; what flatters a score first
+    bad:dict = field(default_factory=dict) # Files that cannot be opened, each with its reason
+    notes:list = field(default_factory=list) # What a reader must know, in plain sentences; the alarms first
     scan:pd.DataFrame|None = None # What became of every file, from `scan_images`
     places:dict = field(default_factory=dict) # Split to where its photos lie, in words
-    alarms:list = field(default_factory=list) # Those of the notes that say that a score is flattered
+    alarms:list = field(default_factory=list) # Those of the notes that make a score doubtful
 
     @property
     def classes(self)->list: return sorted(l for l in self.table.label.unique() if l)
@@ -84,19 +85,24 @@ def save_fates(self:PhotoSet,
     if len(found): found.to_csv(Path(out)/'leaks.csv', **hows)
 
 # %% ../../nbs/data/09_photos.ipynb #033cba13
-def _alarms(photos):
+def _leak(found, n, called, use, folder):
+    path, same = (os.path.relpath(p, folder) for p in found.iloc[0][['path', 'same_as']])
+    return (f'LEAK: {len(found)} of {n} {called} photos are pixel for pixel among those to train on, which flatters the '
+            f"{use}: the first is '{path}', and the other '{same}'.")
+
+def _suspicion(found, n, called, use, folder):
+    path, like = (os.path.relpath(p, folder) for p in found.iloc[0][['path', 'like']])
+    return (f'SUSPICION: {len(found)} of {n} {called} photos look like one to train on, perhaps in another size or quality, '
+            f"which may flatter the {use}: the first is '{path}', and the other '{like}'.")
+
+def _flattered(photos):
     "Sentences on leaks and suspicions"
-    res, name = [], lambda p: os.path.relpath(p, photos.folder)
-    leaks, suspects = photos.leaks(), photos.suspects()
+    res, leaks, suspects = [], photos.leaks(), photos.suspects()
     for split, called, use in (('test', 'test', 'test score'), ('valid', 'validation', 'rotation accuracy')):
         n = len(photos.files(split))
-        for found, how, verb in ((leaks, 'are pixel for pixel among those to train on', 'flatters'),
-                                 (suspects, 'look like one to train on, perhaps in another size or quality', 'may flatter')):
-            t = found[found.split == split]
-            if not len(t): continue
-            path, other = t.path.iloc[0], t.iloc[0, 2]
-            res.append(f"{'LEAK' if verb == 'flatters' else 'SUSPICION'}: {len(t)} of {n} {called} photos {how}, which "
-                       f"{verb} the {use}: the first is '{name(path)}', and the other '{name(other)}'.")
+        for found, sentence in ((leaks, _leak), (suspects, _suspicion)):
+            some = found[found.split == split]
+            if len(some): res.append(sentence(some, n, called, use, photos.folder))
     return res
 
 # %% ../../nbs/data/09_photos.ipynb #98974112
@@ -108,14 +114,14 @@ def _some(files, folder, n=3):
 def _left_note(left, folder):
     "A sentence on what was not looked at"
     if not left: return []
-    order = sorted(left, key=lambda k: ('(' not in k and 'folder' not in k and 'split' not in k, -left[k][0]))
+    order = sorted(left, key=lambda kind: -left[kind][0])
     kinds = [f'{left[k][0]:,} {k}' for k in order]
     return [f"Not looked at: {'; '.join(kinds)}. The first: {_some(left[order[0]][1], folder, 1)}."]
 
 # %% ../../nbs/data/09_photos.ipynb #239bc80f
 def _fate_notes(scan, folder):
     "Sentences on what became of the files"
-    said = dict(turned='turned as the EXIF says', converted='converted to RGB', tiny='tiny',
+    said = dict(turned='turned as the EXIF data says', converted='converted to RGB', tiny='tiny',
                 duplicated='with the pixels of another')
     n, bad = count_fates(scan).files, scan[scan.refused != '']
     told = ', '.join(f'{n[f]:,} {what}' for f, what in said.items() if f in n)
@@ -129,9 +135,7 @@ def _fate_notes(scan, folder):
     return notes + [f"{len(bad):,} of {counted(len(scan), 'file')} cannot be opened and were left out ({why}){all_of_them}."]
 
 # %% ../../nbs/data/09_photos.ipynb #6accc34d
-def _deep(scan, kind):
-    "The rows of `scan` of one kind of deep pictures; those that are stretched one by one are not among them"
-    return scan[(scan.deep == kind) & (scan.peak < 2**16) & (scan.refused == '')]
+def _deep(scan, kind): return scan[(scan.deep == kind) & (scan.refused == '')]
 
 @patch(as_prop=True)
 def bits(self:PhotoSet)->int|None: # None where there are no deep gray pictures
@@ -139,47 +143,85 @@ def bits(self:PhotoSet)->int|None: # None where there are no deep gray pictures
     deep = _deep(self.scan, 'gray')
     return bits_of(deep.peak.max()) if len(deep) else None
 
-def _depth_notes(scan):
-    "Sentences on pictures with more than 8 bits a channel"
-    gray, colour, notes = _deep(scan, 'gray'), _deep(scan, 'colour'), []
-    if len(gray):
-        notes.append(f"{counted(len(gray), 'gray picture')} with 16 bits a pixel, none brighter than {gray.peak.max():,}: "
-                     f'opened as {bits_of(gray.peak.max())} bits.')
-    if len(colour):
-        dark = colour.peak.max() < 2**14
-        notes.append(f"{counted(len(colour), 'colour picture')} with 16 bits a channel, of which the upper 8 are read" +
-                     ('; they come out nearly black, so save them anew over the full range.' if dark else '.'))
-    return notes
+def _gray_note(gray):
+    "Sentences on gray pictures with 16 bits a pixel"
+    peak = gray.peak.max()
+    bits = bits_of(peak)
+    hot, dark = (gray.top >= 2**bits).sum(), (gray.peak < 2**(bits - 4)).sum()
+    white = f'; single brighter ones in {counted(hot, "picture")}, up to {gray.top.max():,}, become white' if hot else ''
+    black = f'; {counted(dark, "picture")} with no more than a sixteenth of that brightness will be nearly black' if dark else ''
+    return (f'{counted(len(gray), "gray picture")} with 16 bits a pixel, hardly a pixel brighter than {peak:,}: opened as '
+            f'{bits} bits{white}{black}.')
+
+def _is_dark(colour): return len(colour) > 0 and colour.peak.max() < 2**14
+
+def _kind_notes(scan):
+    "Sentences on pictures of which something is lost when they are opened"
+    gray, colour, stretched = (_deep(scan, kind) for kind in ('gray', 'colour', 'stretched'))
+    band, pages = scan[scan.band.astype(bool)], scan.pages[scan.pages > 1]
+    if len(gray): yield _gray_note(gray)
+    if len(colour) and not _is_dark(colour):
+        yield f"{counted(len(colour), 'colour picture')} with 16 bits a channel, of which the upper 8 are read."
+    if len(stretched):
+        yield (f"{counted(len(stretched), 'gray picture')} with negative, fractional or very large values, each stretched "
+               'from its own least to its largest: tones of two pictures cannot be compared.')
+    if len(band):
+        yield (f"{counted(len(band), 'picture')} with a fourth channel that is no transparency, perhaps near infrared; only "
+               'red, green and blue are used.')
+    if len(pages):
+        yield f"{counted(len(pages), 'file')} with several pages, {pages.sum():,} in all; only the first of each is used."
+
+def _dark_alarm(scan):
+    "A sentence on colour pictures that are opened too dark"
+    colour = _deep(scan, 'colour')
+    if not _is_dark(colour): return []
+    return [f"DARK: {counted(len(colour), 'colour picture')} with 16 bits a channel, of which the upper 8 are read, come out "
+            'nearly black, as they use the lower ones; save them anew over the full range.']
 
 # %% ../../nbs/data/09_photos.ipynb #4cd1c711
 def _check_names(photos):
-    "`InputError` where two classes have one name, but for case, blanks or the way that accents are written"
+    "`InputError` where two classes have one name, but for case, spaces or the way that accents are written"
     known = {}
     for c in photos.classes:
         key = unicodedata.normalize('NFC', c).casefold().strip()
         if key in known:
-            raise InputError(f"'{photos.folder}' has the classes '{known[key]}' and '{c}', which differ in case, blanks or "
+            raise InputError(f"'{photos.folder}' has the classes '{known[key]}' and '{c}', which differ in case, spaces or "
                              'accents only; give them one name.')
         known[key] = c
 
+# %% ../../nbs/data/09_photos.ipynb #0c029050
+def _check_number(photos):
+    "`InputError` for fewer than two classes"
+    if len(photos.classes) > 1: return
+    one, folder = ''.join(photos.classes), photos.folder
+    inner = {parts[1] for f in photos.table.path if len(parts := f.relative_to(folder).parts) > 2 and parts[0] == one}
+    perhaps = f" Perhaps they are the folders inside '{one}': then give '{folder/one}'." if len(inner) > 1 else ''
+    raise InputError(f"'{folder}' holds {counted(len(photos.classes), 'class', 'classes')}; "
+                     f'telling classes apart needs at least two class folders.{perhaps}')
+
+def _check_test(photos, test):
+    "`InputError` for a test that cannot tell anything; `test` are its classes"
+    if not test:
+        n = photos.table.label[photos.table.label != ''].value_counts()
+        first = ', '.join(f'{c}: {k}' for c, k in n[:5].items()) + ', ...'*(len(n) > 5)
+        raise InputError(f"'{photos.folder}' has no photo to test on ({first}); add photos, at least three a class, "
+                         'or a folder test.')
+    if len(test) == 1:
+        raise InputError(f"The test in '{photos.folder}' has photos of one class only, '{min(test)}'; add some of the others.")
+
 def _check_classes(photos):
     "`InputError` where the classes of training and test cannot be compared; a note where the test lacks one"
-    here, train, valid, test = photos.folder, *(set(photos.labels(s)) - {''} for s in ('train', 'valid', 'test'))
+    train, valid, test = (set(photos.labels(s)) - {''} for s in ('train', 'valid', 'test'))
     _check_names(photos)
-    if len(photos.classes) < 2:
-        raise InputError(f"'{here}' holds {counted(len(photos.classes), 'class', 'classes')}; "
-                         'telling classes apart needs at least two class folders.')
+    _check_number(photos)
     for split, classes in (('test', test), ('validation', valid)):
         if classes - train:
-            raise InputError(f"The {split} in '{here}' has the class '{min(classes - train)}', which has no photo to train "
-                             'on; correct the name of its folder, or move it out.')
-    if not test:
-        n = ', '.join(f'{c}: {k}' for c, k in photos.table.label[photos.table.label != ''].value_counts().items())
-        raise InputError(f"'{here}' has no photo to test on ({n}); add photos, at least three a class, or a folder test.")
-    if len(test) == 1:
-        raise InputError(f"The test in '{here}' has photos of one class only, '{min(test)}'; add some of the others.")
+            raise InputError(f"The {split} in '{photos.folder}' has the class '{min(classes - train)}', which has no photo to "
+                             'train on; correct the name of its folder, or move it out.')
+    _check_test(photos, test)
     if train - test:
-        photos.notes.append(f"The test has no photo of {', '.join(sorted(train - test))}: what is found says nothing about that.")
+        lacking = ', '.join(sorted(train - test))
+        photos.notes.append(f'The test has no photo of {lacking}: what is found says nothing about that.')
 
 # %% ../../nbs/data/09_photos.ipynb #20d75166
 def _check_layout(folder, layout, labelled):
@@ -212,20 +254,23 @@ def read_photos(
     folder:str|Path, # `train/CLASS`, `valid/CLASS`, `test/CLASS`; or `CLASS` alone; either with `unlabelled` beside
     labels_csv:str|Path|None=None, # CSV with columns path (below `folder`), class, split; then names do not matter
     labelled:bool=True, # Insist on classes; if not, any pictures will do
-    most_bad:float=.5, # Share of files that may be left out; if it is more, `InputError`
+    most_bad:float=.5, # Share of files that may be impossible to open; if it is more, `InputError`
     say=say, # Gets a line now and then while files are scanned
-)->PhotoSet:
+)->PhotoSet: # `InputError` where the folder cannot be used, with what to do
     "The photos below `folder` as a table, without the files that cannot be opened"
     folder = Path(folder)
     if not folder.is_dir():
         raise InputError(f"There is no folder '{folder}'; check the spelling, or give the full path.")
     layout = from_table(folder, labels_csv) if labels_csv else from_folders(folder, labelled)
     _check_layout(folder, layout, labelled)
+    doubts, notes = ([], []) if labels_csv else folder_doubts(layout, folder, labelled)
     res = _scanned(folder, layout, most_bad, say)
     res.notes += draw_splits(res.table, res.scan, res.places)
-    res.alarms = _alarms(res)
+    classes = {label for _, label, _ in layout.rows if label}
+    doubts += picture_doubts(res.table, res.scan, folder, classes)
+    res.alarms = _flattered(res) + doubts + _dark_alarm(res.scan)
     files = _left_note(layout.left, folder) + _fate_notes(res.scan, folder)
-    res.notes = res.alarms + res.notes + _depth_notes(res.scan) + files
+    res.notes = [*res.alarms, *res.notes, *notes, *_kind_notes(res.scan), *files]
     if labelled: _check_classes(res)
     return res
 
