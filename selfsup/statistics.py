@@ -31,7 +31,7 @@ def share_interval(
     z = float(stats.norm.ppf((1 + level)/2))
     mid = (p + z**2/(2*n))/(1 + z**2/n)
     half = z*(p*(1 - p)/n + z**2/(4*n*n))**.5/(1 + z**2/n)
-    return Interval(p, max(0., mid - half), min(1., mid + half))
+    return Interval(p, max(0., min(p, mid - half)), min(1., max(p, mid + half)))  # rounding must not put p outside
 
 # %% ../nbs/05_statistics.ipynb #19098bc1
 def mean_interval(

@@ -249,7 +249,7 @@ def test_tables_with_faults(tmp_path):
         (tmp_path/'t.csv').write_text('\n'.join(lines))
         return read_photos(tmp_path/'photos', tmp_path/'t.csv')
     assert read(lambda p, c, s: (p, f' {c} ', s)).classes == ['cat', 'dog']
-    assert any('Blanks' in n for n in read(lambda p, c, s: (p, f' {c} ', s)).notes)
+    assert any('Spaces' in n for n in read(lambda p, c, s: (p, f' {c} ', s)).notes)
     assert any('Windows' in n for n in read(lambda p, c, s: (p.replace('/', '\\'), c, s)).notes)
     with pytest.raises(InputError, match='give them one name'): read(lambda p, c, s: (p, 'Cat' if p == 'cat/0.png' else c, s))
     with pytest.raises(InputError, match='second time'): read(lambda p, c, s: ('./cat/0.png' if p == 'cat/1.png' else p, c, s))

@@ -8,7 +8,6 @@ Docs: https://selfsup.github.io/selfsup/data/layout.html.md"""
 __all__ = ['SPLITS', 'CSV', 'COLUMNS', 'split_of', 'looks_like_split', 'Layout', 'from_folders', 'from_table']
 
 # %% ../../nbs/data/06_layout.ipynb #f03b7426
-from ..errors import InputError
 import csv
 import io
 import os
@@ -18,6 +17,7 @@ from dataclasses import dataclass, field
 from pathlib import Path, PureWindowsPath
 from ..console import counted
 from .scan import SYSTEM, look_through
+from ..errors import InputError
 
 # %% ../../nbs/data/06_layout.ipynb #4bd76cc1
 SPLITS = ['train', 'valid', 'test', 'unlabelled']
@@ -32,7 +32,9 @@ def split_of(
     return _split.get(re.sub(r'[-_ ]', '', name).lower(), '')
 
 # %% ../../nbs/data/06_layout.ipynb #4783046b
-_hints = set(_split) | {'trn', 'tst', 'dev', 'eval', 'evaluation', 'holdout', 'heldout', 'unlab'}
+_hints = set(_split) | {'trn', 'tst', 'dev', 'eval', 'evaluation', 'holdout', 'heldout', 'unlab', 'trainval'}
+_hints |= set('entrenamiento prueba validación validacion treino teste validação validacao entraînement entrainement '
+              'trainieren validierung testen addestramento convalida'.split()) # In other languages
 _fillers = set('set data dataset image images img imgs picture pictures pics photo photos split file files folder part '
                'fold sample samples new old small large full all clean final seg my the'.split())
 
@@ -57,7 +59,7 @@ class Layout:
     notes:list = field(default_factory=list) # What was decided for the user, in plain sentences
 
 # %% ../../nbs/data/06_layout.ipynb #0660a709
-CSV = 'list the photos in a CSV file (labels_csv; on the command line --labels-csv) with columns path, class, split'
+CSV = 'list the photos in a CSV file (labels_csv; on the command line --labels-csv) with columns path, class, split' # A way out
 
 def _quoted(names): return ', '.join(f"'{n}'" for n in names)
 
@@ -82,12 +84,12 @@ def _check_deeper(folder, dirs, roles, labelled):
     "`InputError` for a split inside a class or a split; `dirs` are the folders above each photo"
     classes = defaultdict(set)
     for top, *deep in dirs: classes[top].update(deep[:1])
-    hidden = ('train', 'valid', 'test', 'unlabelled') if labelled else ('valid', 'test')
+    hidden = SPLITS if labelled else ['valid', 'test']
     for d in dirs:
-        skip = 1
+        skip = 1  # the folders whose names are known to be right: a split or a class
         if d[0] in roles and len(d) > 1:
-            brothers = any(not split_of(c) for c in classes[d[0]])
-            skip = 2 if brothers or split_of(d[1]) == 'unlabelled' else 1
+            siblings = any(not split_of(c) for c in classes[d[0]])
+            if siblings or split_of(d[1]) == 'unlabelled': skip = 2
         inner = next((k for k in range(skip, len(d)) if split_of(d[k]) in hidden), None)
         if inner is None: continue
         within, above = Path(folder, *d[:inner + 1]), Path(folder, *d[:inner])
@@ -124,25 +126,53 @@ def _folders_below(folder):
     with os.scandir(folder) as entries: names = sorted(e.name for e in entries if e.is_dir())
     return [n for n in names if not n.startswith('.') and n.lower() not in SYSTEM]
 
+# %% ../../nbs/data/06_layout.ipynb #9de8f77e
+def _one_name_each(rows, found, labelled):
+    "One row for each real file; `InputError` where it has names in two classes"
+    order = ['test', 'valid', 'train', '', 'unlabelled']
+    names, chosen = defaultdict(list), set()
+    for row in rows: names[found.links.get(row[0], row[0])].append(row)
+    double = [same for same in names.values() if len({label for _, label, _ in same if label}) > 1]
+    if labelled and double:
+        by_class = {label: f for f, label, _ in double[0] if label}
+        (one, a), (other, b) = list(by_class.items())[:2]
+        raise InputError(f"'{a}' and '{b}' are one file, by a link, but lie in two classes, '{one}' and '{other}' "
+                         f"({counted(len(double), 'such file')}); delete one of the two names, or {CSV}.")
+    for same in names.values():
+        best, *others = sorted(same, key=lambda row: (order.index(row[2]), row[0]))
+        chosen.add(best[0])
+        for f, *_ in others: found.leave('links to pictures that are listed already', f)
+    return [row for row in rows if row[0] in chosen]
+
 # %% ../../nbs/data/06_layout.ipynb #91084e37
+def _empty(folder, d, found):
+    "The `InputError` for a split folder without a picture of its own"
+    links = [(p, first) for p, first in found.links.items() if p.relative_to(folder).parts[0] == d]
+    if not links: return InputError(f"The folder '{folder/d}' holds no pictures; fill it or delete it.")
+    return InputError(f"The folder '{folder/d}' holds nothing but links to pictures of another split, such as '{links[0][1]}'; "
+                      'put pictures of its own into it, or delete it.')
+
 def from_folders(
     folder:str|Path, # Folder with split folders, or with class folders; either with photos that have no label
     labelled:bool=True, # Insist on what a classifier needs: training and test
-)->Layout:
+)->Layout: # `InputError` where names leave a doubt or a split is missing
     "Read the layout off the names of folders"
     folder = Path(folder)
     found, by_top = look_through(folder), defaultdict(list)
-    for f in found.files: by_top[f.relative_to(folder).parts[0] if f.parent != folder else ''].append(f)
+    names = sorted([*found.files, *found.links])
+    for f in names: by_top[f.relative_to(folder).parts[0] if f.parent != folder else ''].append(f)
     roles = _roles(folder, [d for d in _folders_below(folder) if by_top.get(d) or split_of(d)])
-    dirs = sorted({f.relative_to(folder).parts[:-1] for f in found.files if f.parent != folder})
-    _check_deeper(folder, dirs, roles, labelled)
+    _check_deeper(folder, sorted({f.relative_to(folder).parts[:-1] for f in names if f.parent != folder}), roles, labelled)
     given = {s: d for d, s in roles.items()}
     others = {d: files for d, files in by_top.items() if d not in roles}
     _check_given(folder, given, others.keys() - {''}, labelled)
-    empty = [d for d in roles if not by_top.get(d)]
-    if labelled and empty: raise InputError(f"The folder '{folder/empty[0]}' holds no pictures; fill it or delete it.")
-    if given.keys() - {'unlabelled'}: return _with_splits(folder, by_top, given, others, found)
-    return _class_folders(folder, by_top, given, others, found)
+    read = _with_splits if given.keys() - {'unlabelled'} else _class_folders
+    res = read(folder, by_top, given, others, found)
+    res.rows = _one_name_each(res.rows, found, labelled)
+    has = {f.relative_to(folder).parts[0] for f, *_ in res.rows}
+    empty = [d for d in roles if d not in has]
+    if labelled and empty: raise _empty(folder, empty[0], found)
+    return res
 
 # %% ../../nbs/data/06_layout.ipynb #51966dc2
 def _class_folders(folder, by_top, given, others, found):
@@ -183,33 +213,42 @@ def _text(file):
         raise InputError(f"'{file}' is not in UTF-8; save it as a CSV file in UTF-8 "
                          "(in Excel: 'CSV UTF-8'; columns path, class, split).") from None
 
-def _lines(labels_csv):
-    "The lines of a CSV file that are not empty: number and cells; and in how many there were blanks around a cell"
-    text = _text(file := Path(labels_csv))
+def _separator(text):
+    "What stands between the columns: the one that finds most of their names in the first line"
     first = text.lstrip().split('\n')[0]
-    comma = max(',;\t|', key=lambda c: sum(w.strip(' "\r').lower() in COLUMNS for w in first.split(c)))
-    read = lambda skip: csv.reader(io.StringIO(text, newline=''), delimiter=comma, skipinitialspace=skip)
-    reader = read(True)
-    try: lines = [(reader.line_num, [cell.strip() for cell in row]) for row in reader]
+    return max(',;\t|', key=lambda c: sum(w.strip(' "\r').lower() in COLUMNS for w in first.split(c)))
+
+def _lines(labels_csv):
+    "The lines of a CSV file that are not empty, number and cells; and how many had spaces around a cell"
+    file, lines, spaces = Path(labels_csv), [], 0
+    text = _text(file)
+    reader = csv.reader(io.StringIO(text, newline=''), delimiter=_separator(text), skipinitialspace=True)
+    try:
+        for row in reader:
+            cells = [cell.strip() for cell in row]
+            if any(cells): lines.append((reader.line_num, cells))
     except csv.Error as e: raise InputError(f"'{file}', line {reader.line_num}, cannot be read ({e}).") from None
-    blanks = sum(any(cell != cell.strip() for cell in row) for row in read(False))
-    return [(n, row) for n, row in lines if any(row)], blanks
+    for row in csv.reader(io.StringIO(text, newline=''), delimiter=_separator(text)):
+        spaces += any(cell != cell.strip() for cell in row)
+    return lines, spaces
 
 # %% ../../nbs/data/06_layout.ipynb #884a1095
 def _table(labels_csv, notes):
     "The rows of a CSV file as dicts, each with its `line`"
-    lines, blanks = _lines(labels_csv)
+    lines, spaces = _lines(labels_csv)
     if not lines: raise InputError(f"'{labels_csv}' is empty; it needs columns path, class, split (and be saved in UTF-8).")
     header = [name.lower() for name in lines[0][1]]
     missing = [c for c in COLUMNS if c not in header]
     if missing:
         raise InputError(f"'{labels_csv}' lacks the column{'s' * (len(missing) > 1)} {', '.join(missing)}; it needs "
                          f'path, class, split, and its first line has: {", ".join(header)}.')
+    twice = [c for c in COLUMNS if header.count(c) > 1]
+    if twice: raise InputError(f"'{labels_csv}' has the column '{twice[0]}' more than once; delete or rename one.")
     for n, row in lines[1:]:
         if len(row) != len(header):
             raise InputError(f"'{labels_csv}', line {n}, has {len(row)} cells, but the first line has {len(header)}; put "
                              'what holds a comma between double quotes.')
-    if blanks: notes.append(f"Blanks around entries were dropped in {counted(blanks, 'line')} of the table.")
+    if spaces: notes.append(f"Spaces around entries were dropped in {counted(spaces, 'line')} of the table.")
     return [dict(zip(header, row), line=n) for n, row in lines[1:]]
 
 # %% ../../nbs/data/06_layout.ipynb #45a48f19
@@ -223,7 +262,7 @@ def _place(folder, row, labels_csv):
                      'which counts from that folder.')
 
 def _check_rows(rows, labels_csv):
-    "`InputError` for an unknown split, a test photo without a class, a file that stands twice"
+    "`InputError` for an unknown split, and for a file in two rows"
     seen = {}
     for r in rows:
         where = f"'{labels_csv}', line {r['line']}"
@@ -234,25 +273,30 @@ def _check_rows(rows, labels_csv):
         seen[r['file']] = r
 
 # %% ../../nbs/data/06_layout.ipynb #5e97913d
+def _used(row):
+    "Path, class and split of a row of a table; what is unlabelled has no class"
+    split = split_of(row['split'])
+    return row['file'], '' if split == 'unlabelled' else row['class'], split
+
 def from_table(
     folder:str|Path, # Folder that the paths count from
     labels_csv:str|Path, # CSV file with columns path, class, split
-)->Layout:
+)->Layout: # `InputError` with the line that cannot be used
     "Read the layout off a table; folders' names do not matter"
     folder, notes = Path(folder), []
-    rows = _table(labels_csv, notes)
+    table = _table(labels_csv, notes)
     found, windows = look_through(folder), 0
-    for r in rows:
+    for r in table:
         r['file'], foreign = _place(folder, r, labels_csv)
         windows += foreign
-    _check_rows(rows, labels_csv)
+    _check_rows(table, labels_csv)
+    rows = [_used(r) for r in table]
     if windows: notes.append(f"{counted(windows, 'path')} of the table, written for Windows, read as such.")
-    ignored = sum(split_of(r['split']) == 'unlabelled' and r['class'] != '' for r in rows)
+    ignored = sum(r['class'] != label for r, (_, label, _) in zip(table, rows))
     if ignored: notes.append(f"{counted(ignored, 'photo')} of the table with a class, but unlabelled: the class is not used.")
-    named = {r['file'] for r in rows}
+    real = {Path(os.path.normpath(p)): first for p, first in found.links.items()}
+    named = {real.get(f, f) for f, *_ in rows}
     for f in found.files:
-        if Path(os.path.normpath(f)) not in named: found.leave('not named in the table', f)
-    splits = [split_of(r['split']) for r in rows]
-    classes = ['' if s == 'unlabelled' else r['class'] for r, s in zip(rows, splits)]
-    return Layout([(r['file'], c, s) for r, c, s in zip(rows, classes, splits)],
-                  {s: f'rows of {Path(labels_csv).name}' for s in SPLITS if s in splits}, found.left, notes)
+        if f not in named and Path(os.path.normpath(f)) not in named: found.leave('not named in the table', f)
+    splits = {split for *_, split in rows}
+    return Layout(rows, {s: f'rows of {Path(labels_csv).name}' for s in SPLITS if s in splits}, found.left, notes)

@@ -9,25 +9,27 @@ __all__ = ['ORIENTATION', 'TURNS', 'DEPTHS', 'PICTURES', 'exif_orientation', 'bi
            'PILUpright']
 
 # %% ../../nbs/data/03_pictures.ipynb #57ebd571
-from ..errors import InputError
+import logging
 import warnings
 from io import BytesIO
 from pathlib import Path
 import numpy as np
 from PIL import Image, UnidentifiedImageError
 from fastai.vision.core import PILImage
+from ..errors import InputError
 
 # %% ../../nbs/data/03_pictures.ipynb #f18a7e8c
-ORIENTATION = 0x0112 # Its number among the EXIF notes
-TURNS = dict(zip(range(2, 9), [getattr(Image.Transpose, t) for t in
-    'FLIP_LEFT_RIGHT ROTATE_180 FLIP_TOP_BOTTOM TRANSPOSE ROTATE_270 TRANSVERSE ROTATE_90'.split()]))
+ORIENTATION = 0x0112 # Its number among the EXIF tags
+_T = Image.Transpose
+TURNS = {2: _T.FLIP_LEFT_RIGHT, 3: _T.ROTATE_180, 4: _T.FLIP_TOP_BOTTOM, 5: _T.TRANSPOSE,
+         6: _T.ROTATE_270, 7: _T.TRANSVERSE, 8: _T.ROTATE_90} # What each value of the tag asks for
 
 def exif_orientation(
     im:Image.Image, # An open picture
 )->int: # 2 to 8 if it is to be turned, else 1
     "How the file says that its picture is to be turned"
     try: o = im.getexif().get(ORIENTATION, 1)
-    except Exception: return 1  # notes that nobody can read
+    except Exception: return 1  # EXIF data that cannot be read
     return o if o in TURNS else 1
 
 # %% ../../nbs/data/03_pictures.ipynb #74bd55ec
@@ -35,50 +37,92 @@ DEPTHS = 8, 10, 12, 14, 16 # Bits that cameras measure
 
 def bits_of(
     peak:int, # The brightest value of any picture
-)->int: # The least of `DEPTHS` that can hold it
+)->int: # The least of `DEPTHS` that can hold it; 16 if none can
     "How many bits a collection of gray pictures has"
     return next((b for b in DEPTHS if peak < 2**b), DEPTHS[-1])
+
+def _peak(a):
+    "The brightest value of an array, of whose pixels one in a thousand does not count, and at least one"
+    few = min(max(1, a.size//1000), a.size - 1)
+    return int(np.partition(a, -1 - few, axis=None)[-1 - few])
+
+# %% ../../nbs/data/03_pictures.ipynb #572f80f3
+def _range(a):
+    "The least and the largest value of `a`, without one at either end that only says 'not known'"
+    v = np.unique(a[np.isfinite(a)])
+    if len(v) > 16 and v[1] - v[0] > v[-1] - v[1]: v = v[1:]
+    if len(v) > 16 and v[-1] - v[-2] > v[-2] - v[0]: v = v[:-1]
+    return (v[0], v[-1]) if len(v) else (0, 0)
+
+def _plain_depth(im, a):
+    "Are the values `a` of `im` whole numbers up to 65,535?"
+    return im.mode != 'F' and a.min() >= 0 and a.max() < 2**16
 
 def to_8_bits(
     im:Image.Image, # Gray, with 16 or 32 bits a pixel
     bits:int=16, # How many bits of whole numbers up to 65,535 are in use; brighter values become white
-)->Image.Image: # Gray, with 8
+)->Image.Image: # Gray, with 8; values that are not known become black
     "Scale deep gray to 0 to 255 instead of cutting it off there"
     a = np.asarray(im)
-    if im.mode != 'F' and a.min() >= 0 and a.max() < 2**16:
-        return Image.fromarray(np.minimum(a >> (bits - 8), 255).astype(np.uint8))
-    a = np.where(np.isfinite(a), a, 0).astype(np.float64)
-    return Image.fromarray((255*(a - a.min())/max(np.ptp(a), 1e-12)).round().astype(np.uint8))
+    if _plain_depth(im, a): return Image.fromarray(np.minimum(a >> (bits - 8), 255).astype(np.uint8))
+    a = a.astype(np.float64)
+    low, high = _range(a)
+    a = np.where(np.isfinite(a), a, low).clip(low, high)
+    return Image.fromarray((255*(a - low)/max(high - low, 1e-12)).round().astype(np.uint8))
 
 # %% ../../nbs/data/03_pictures.ipynb #82247a8f
-def _depth(im):
-    "What kind of deep picture `im` is, if it is one, and its brightest value"
-    if im.mode.startswith('I'): return 'gray', max(0, int(np.max(im)))
-    return 'float' if im.mode == 'F' else '', 0
+def _depth(im, cut):
+    "What kind of deep picture `im` is, if it is one, its brightest value by `_peak`, and the brightest of all"
+    a = np.asarray(im)
+    if im.mode.startswith('I') and _plain_depth(im, a): return dict(deep='gray', peak=_peak(a), top=int(a.max()))
+    if im.mode == 'F' or im.mode.startswith('I'): return dict(deep='stretched', peak=0, top=0)
+    if not cut: return dict(deep='', peak=0, top=0)
+    brightest = np.asarray(im.convert('RGB')).max(2)
+    return dict(deep='colour', peak=256*_peak(brightest) + 255, top=256*int(brightest.max()) + 255)
+
+def _has_band(im):
+    "Is the last channel of a TIFF a measurement, where transparency would be? Then most values lie between"
+    if im.format != 'TIFF' or im.getbands()[-1] not in 'Aa': return False
+    last = np.asarray(im.getchannel(len(im.getbands()) - 1))
+    return bool(((last > 0) & (last < 255)).mean() > .5)
+
+def _pages(im):
+    "How many pages a TIFF has; 1 for other kinds, where what follows is an animation or a preview"
+    try: return im.n_frames if im.format == 'TIFF' else 1
+    except Exception: return 1  # its first page may be whole
+
+# %% ../../nbs/data/03_pictures.ipynb #917bec22
+def _rgb(im, info, bits):
+    "`im` in RGB, on a white ground"
+    if info['deep'] in ('gray', 'stretched'): im = to_8_bits(im, bits)
+    if info['band']:
+        channels = im.split()[:-1]
+        im = Image.merge('RGB', channels) if len(channels) == 3 else channels[0]
+    if info['alpha']:
+        im = im.convert('RGBA')
+        im = Image.alpha_composite(Image.new('RGBA', im.size, 'white'), im)
+    return im.convert('RGB')
 
 def upright(
     im:Image.Image, # An open picture of any mode; of several frames, the one that is open
     bits:int=16, # As for `to_8_bits`
-)->Image.Image: # RGB; its `info` holds what it was: `mode`, `alpha`, `orientation`, `deep` and `peak`
+)->Image.Image: # RGB; its `info` holds what it was, see below
     "The picture as a viewer shows it: turned as the file says, on a white ground, with 8 bits a channel"
     tiff = exif_orientation(im) if im.format == 'TIFF' else 1  # Pillow turns this kind itself when it loads it
-    cut = ';16' in str(getattr(im, 'tile', ''))  # Pillow keeps the high byte of each colour
+    cut = ';16' in str(getattr(im, 'tile', ''))  # Pillow will keep the high byte of each colour
+    pages = _pages(im)
     im.load()
-    todo = exif_orientation(im)
-    deep, peak = _depth(im)
-    if cut and not deep: deep, peak = 'colour', 256*max(high for _, high in im.convert('RGB').getextrema()) + 255
-    info = dict(mode=im.mode, alpha=im.has_transparency_data, orientation=max(tiff, todo), deep=deep, peak=peak)
-    res = to_8_bits(im, bits) if deep in ('gray', 'float') else im
-    if info['alpha']:
-        res = res.convert('RGBA')
-        res = Image.alpha_composite(Image.new('RGBA', res.size, 'white'), res)
-    res = res.convert('RGB')
+    todo, band = exif_orientation(im), _has_band(im)
+    info = dict(mode=im.mode, alpha=im.has_transparency_data and not band, band=band, pages=pages,
+                orientation=max(tiff, todo), **_depth(im, cut))
+    res = _rgb(im, info, bits)
     if todo in TURNS: res = res.transpose(TURNS[todo])
     res.info = info
     return res
 
 # %% ../../nbs/data/03_pictures.ipynb #76c2a5f9
 Image.init()
+logging.getLogger('PIL').addHandler(logging.NullHandler())
 PICTURES = set(('.apng .avif .avifs .bmp .bw .dib .gif .icns .ico .j2c .j2k .jfif .jp2 .jpc .jpe .jpeg .jpf .jpg .jpx '
                 '.mpo .pbm .pcx .pfm .pgm .pjp .pjpeg .png .pnm .ppm .psd .qoi .ras .rgb .rgba .sgi .tga .tif .tiff '
                 '.webp .xbm .xpm').split()) # Endings of pictures that can be opened
@@ -100,13 +144,15 @@ def _what_else(fn):
     if not start: return 'empty (0 bytes)'
     kind = _brands.get(start[8:12], 'a film') if start[4:8] == b'ftyp' else ''
     if kind == 'HEIC' and '.heic' not in PICTURES: return "HEIC, which needs: pip install 'selfsup[heic]'"
+    if start[:4] in (b'II*\0', b'MM\0*', b'II+\0', b'MM\0+'):
+        return 'a kind of TIFF that Pillow cannot read (of more than four channels, perhaps; save three of them as RGB)'
     known = [what for b, what in _beginnings.items() if start.lstrip().lower().startswith(b.lower())]
     return f'no picture inside but {(kind or known[0])}' if kind or known else 'no picture inside'
 
 # %% ../../nbs/data/03_pictures.ipynb #fc4f0783
 def why_not(
     e:Exception, # What Pillow or the system raised
-    fn, # The file or its bytes
+    fn:Path|str|bytes, # The file or its bytes
 )->str: # Such as 'cut off (image file is truncated)'
     "The reason why a file cannot be opened, in words"
     said = str(e).replace(repr(str(fn)), '').split('<_io')[0].rstrip(" :'")
@@ -150,7 +196,8 @@ class PILUpright(PILImage):
 def _warn_if_dark(peak, fn):
     "Warn of a picture that was taken for 16 bits and has fewer"
     bits = bits_of(peak)
-    if bits < 16:
-        warnings.warn(f"'{fn if isinstance(fn, (str, Path)) else 'a picture'}' has 16 bits a pixel, and none is brighter "
-                      f'than {peak:,}, so it comes out dark. If all your pictures have {bits} bits, open them with a '
-                      f'class of your own (class Deep(PILUpright): bits = {bits}); read_photos finds out by itself.')
+    if bits == 16: return
+    name = f"'{fn}'" if isinstance(fn, (str, Path)) else 'A picture'
+    warnings.warn(f'{name} has 16 bits a pixel, and hardly one is brighter than {peak:,}, so it comes out dark. If all '
+                  f'your pictures have {bits} bits, open them with a class of your own (class Deep(PILUpright): '
+                  f'bits = {bits}); read_photos finds out by itself.')

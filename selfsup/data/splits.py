@@ -16,7 +16,7 @@ from .doubles import near_pairs
 
 # %% ../../nbs/data/07_splits.ipynb #e2768a98
 def _groups(table, scan):
-    "A number for each row of `table`; doubles have the same one"
+    "A number for each row of `table`; duplicates have the same one"
     t = table.merge(scan[['path', 'pixels', 'looks']], on='path')
     near = near_pairs(list(t.looks), list(t.looks))[:, :2]
     n, rows = len(t), pd.Series(range(len(t)))
@@ -31,9 +31,9 @@ def _groups(table, scan):
 def _cut(table, share, into, rng):
     "Move a share of each class's rows of `table` to the split `into`, at least one of three or more; groups stay together"
     for _, idx in table.groupby('label').groups.items():
-        n = max(round(len(idx)*share), int(len(idx) > 2))
+        wanted = max(round(len(idx)*share), int(len(idx) > 2))  # photos
         first = np.array(table.loc[idx].drop_duplicates('group').index)
-        n = max(round(n*len(first)/len(idx)), int(n > 0 and len(first) > 1))
+        n = max(round(wanted*len(first)/len(idx)), int(wanted > 0 and len(first) > 1))  # groups
         if n: table.loc[rng.choice(first, n, replace=False), 'split'] = into
     table.loc[table.group.isin(table.group[table.split == into]), 'split'] = into
 
@@ -45,7 +45,8 @@ def _draw_test(table, scan, rng, places):
     _cut(new, .2, 'test', rng)
     table.loc[new.index, 'split'] = new.split
     places.update(train=places.pop('', ''), test='drawn from the class folders, the same each time')
-    return 'Split for you, the same way each time: 20 % of each class for the test.'
+    n = (new.split == 'test').sum()
+    return f'Split for you, the same way each time: {n:,} of {len(new):,} photos for the test, about a fifth of each class.'
 
 def _draw_valid(table, scan, rng, places):
     "Draw the validation out of the labelled training photos, or the unlabelled ones if they are more"
@@ -54,9 +55,10 @@ def _draw_valid(table, scan, rng, places):
     rest['group'] = _groups(rest, scan)
     _cut(rest, .1, 'valid', rng)
     table.loc[rest.index, 'split'] = rest.split
-    named = dict(train='training', unlabelled='unlabelled')[source]
+    named, n = dict(train='training', unlabelled='unlabelled')[source], (rest.split == 'valid').sum()
+    if not n: return f'No folder valid, and too few {named} photos to set any aside.'
     places['valid'] = f'drawn from the {named} photos, to watch the pretraining with'
-    return f'No folder valid: 10 % of the {named} photos were set aside for it.'
+    return f'No folder valid: {n:,} of the {len(rest):,} {named} photos were set aside for it.'
 
 # %% ../../nbs/data/07_splits.ipynb #a9ae546e
 def draw_splits(
