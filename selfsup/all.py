@@ -24,6 +24,8 @@ from selfsup.transfer.learner import *
 from selfsup.transfer.loaders import *
 from selfsup.transfer.finetune import *
 from selfsup.transfer.probes import *
+from selfsup.pretext.views import *
+from selfsup.pretext.task import *
 from selfsup.pretext.rotation import *
 from selfsup.pretext.loaders import *
 from selfsup.pretext.learner import *
