@@ -220,7 +220,7 @@ def suitability(
     out:str|None=None, # New folder for result.json, files.csv and report.html; nothing is written without it
     size:int=32, # Side of the square pictures in pixels
     labels_csv:str|None=None, # CSV with columns path, class, split instead of class folders
-    pretext:str|PretextTask='rotation', # Pretext task, by its name
+    pretext:PretextTask|str='rotation', # Pretext task, by its name
     *,
     n:int=500, # Photos to train on, at most
     n_ask:int=300, # Photos to ask about, at most; no more than a third of all

@@ -21,7 +21,7 @@ from ..transfer.loaders import augmentation
 def pretext_dls(
     photos:PhotoSet, # Its train and unlabelled splits are trained on, its valid split is watched
     opener:OpenSquare, # Opens the photos, and keeps those that there is room for
-    task:str|PretextTask='rotation', # What `as_task` takes
+    task:PretextTask|str='rotation', # What `as_task` takes
     bs:int=32, # Photos a batch; each gives as many views as the task shows in training
     say=say, # Gets a line now and then while the photos are opened
 )->DataLoaders:

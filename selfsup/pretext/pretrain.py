@@ -81,7 +81,7 @@ def pretrain(
     size:int=64, # Side of the square pictures in pixels
     epochs:int=20, # Passes over the photos
     labels_csv:str|None=None, # CSV with columns path, class, split instead of class folders
-    pretext:str|PretextTask='rotation', # Pretext task, by its name
+    pretext:PretextTask|str='rotation', # Pretext task, by its name
     *,
     bs:int=32, # Photos a batch; each gives several views
     lr:float=5e-3, # Peak learning rate

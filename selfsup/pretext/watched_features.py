@@ -167,7 +167,7 @@ def drifting_apart(
     n:int=3, # Scores that must agree
 )->bool:
     "Has the accuracy of the task risen since the best score, and the score fallen?"
-    accuracies, score, error = (np.asarray(o, float) for o in (accuracy, score, error))
+    accuracies, score, error = (np.asarray(o, float) for o in (accuracies, score, error))
     best, last = int(score.argmax()), np.arange(len(score))[-n:]
     if len(score) < n + 1 or best >= last[0]: return False
     fell = score[best] - score[last] > 2*np.hypot(error[best], error[last])
