@@ -83,9 +83,10 @@ def task_of(
     raise InputError('The loaders have no pretext task. Put the block of one beside that of the pictures, such as '
                      'RotationBlock(angles), or take RotationDataLoaders or pretext_dls.')
 
-# %% ../../nbs/pretext/01_task.ipynb #94aadd09
+# %% ../../nbs/pretext/01_task.ipynb #53c86a27
 TASKS = {
     'rotation': 'Rotation',
+    'jigsaw': 'Jigsaw',
 }
 
 def task_class(
