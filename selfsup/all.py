@@ -27,6 +27,8 @@ from selfsup.transfer.loaders import *
 from selfsup.transfer.finetune import *
 from selfsup.transfer.probes import *
 from selfsup.transfer.resume import *
+from selfsup.pretext.views import *
+from selfsup.pretext.task import *
 from selfsup.pretext.rotation import *
 from selfsup.pretext.loaders import *
 from selfsup.pretext.learner import *
@@ -46,7 +48,12 @@ from selfsup.checks.suitability import *
 
 import inspect as _inspect
 import sys as _sys
+from importlib import import_module as _import_module
 from selfsup._docments import explain as _explain
+
+for _task in TASKS:
+    _module = _import_module(f'selfsup.pretext.{_task}')
+    globals().update({name: getattr(_module, name) for name in _module.__all__})
 
 for _module in [m for name, m in _sys.modules.items() if name.startswith('selfsup.') and hasattr(m, '__all__')]:
     _explain(_module, _inspect.getsource(_module))  # help() then shows the comments beside parameters

@@ -17,7 +17,7 @@ from selfsup.models.saved import is_saved, load_encoder, save_encoder
 def saved(tmp_path):
     "A saved encoder, and its folder"
     enc = create_encoder('small').eval()
-    save_encoder(enc, tmp_path/'small', size=32, angles=[0, 90, 180, 270])
+    save_encoder(enc, tmp_path/'small', size=32, pretext={'name': 'rotation', 'angles': [0, 90, 180, 270]})
     return enc, tmp_path/'small'
 
 def same(a, b): return all(torch.equal(v, b.state_dict()[k]) for k, v in a.state_dict().items())
@@ -97,7 +97,7 @@ wrong = {
     'arch': [None, 18, ['small'], 'resnet_18', './small'],
     'family': ['tim', None, 3, ['own']],
     'size': ['32', 0, -32, 32.5, True, [32], nan],
-    'angles': ['0', ['0', '90'], [0], [], 90, [0, nan], [0, None], [0, 360], {'0': 90}],
+    'pretext': ['rotation', [], 90, {}, {'angles': [0, 90]}, {'name': None}, {'name': ''}, {'name': ['rotation']}],
     'normalization': ['none', [], {}, {'mean': [.5]*3}, scales(mean=.5), scales(mean=['a']*3), scales(mean=[nan]*3),
                       scales(std=[.2]*2), scales(std=[0, 1, 1]), scales(std=[-1.]*3), scales(std=[inf]*3)]}
 
@@ -110,7 +110,7 @@ def test_a_wrong_entry_is_named(saved, key, value):
     assert str(file) in str(e.value) and '\n' not in str(e.value)
 
 @pytest.mark.parametrize('info', [
-    {'size': '32'}, {'size': np.int64(32)}, {'angles': ['0', '90']}, {'normalization': {}}])
+    {'size': '32'}, {'size': np.int64(32)}, {'pretext': 'rotation'}, {'normalization': {}}])
 def test_a_wrong_entry_is_not_written(saved, info):
     enc, folder = saved
     with pytest.raises(InputError, match=next(iter(info))): save_encoder(create_encoder(), folder, **info)

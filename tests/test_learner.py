@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from selfsup.all import *
 from selfsup.models import encoder, features, heads, normalization as norms
-from selfsup.pretext import learner as pretext_learner, loaders as pretext_loaders, rotation, watched_features
+from selfsup.pretext import learner as learner_page, loaders as pretext_loaders, rotation, watched_features
 from selfsup.transfer import learner as transfer, probes
 from selfsup.errors import InputError
 from selfsup.models.heads import EncoderWithHead, by_depth, linear_head
@@ -66,7 +66,8 @@ def test_training_goes_on_from_a_saved_encoder(world, tmp_path):
     dls = turned(world, angles=(0, 180))
     learn = rotation_learner(dls, tmp_path/'run')
     assert same(state(learn.model[0]), state(enc))
-    assert learn.model[0].meta == dict(arch='nin3', family='own', stages=3, angles=[0, 180], normalization=HALF)
+    assert learn.model[0].meta == dict(arch='nin3', family='own', stages=3, pretext={'name': 'rotation', 'angles': [0, 180]},
+                                       normalization=HALF)
     with pytest.raises(InputError, match='pretrained'): rotation_learner(dls, tmp_path/'run', pretrained=True)
 
 def test_what_is_no_encoder_and_no_angle(world):
@@ -315,15 +316,15 @@ def shows_anothers(f):
     return bool(f.__code__.co_flags & inspect.CO_VARKEYWORDS) and inspect.Parameter.VAR_KEYWORD not in kinds
 
 def test_what_delegates_is_tested():
-    places = [encoder, features, transfer, probes, rotation, pretext_loaders, pretext_learner, watched_features,
+    places = [encoder, features, transfer, probes, rotation, pretext_loaders, learner_page, watched_features,
               rotation.RotationDataLoaders]
     found = {n for p in places for n in vars(p) if shows_anothers(getattr(p, n))}
-    assert found == {'rotation_learner', 'transfer_learner', 'from_folder', 'from_path_func', 'from_df', 'from_lists'}
+    assert found == {'pretext_learner', 'rotation_learner', 'transfer_learner', 'from_folder', 'from_path_func', 'from_df', 'from_lists'}
 
-@pytest.mark.parametrize('f', [rotation_learner, transfer_learner])
+@pytest.mark.parametrize('f', [pretext_learner, rotation_learner, transfer_learner])
 def test_learners_take_each_argument_that_they_show(world, f):
     for name, p in list(inspect.signature(f).parameters.items())[1:]:
-        dls = (turned if f is rotation_learner else labelled)(world)
+        dls = (labelled if f is transfer_learner else turned)(world)
         assert isinstance(f(dls, **{name: p.default}), Learner), name
 
 def test_a_splitter_of_ones_own(make):

@@ -8,7 +8,7 @@ import pytest
 from PIL import Image
 from selfsup.all import *
 from selfsup.errors import InputError
-from selfsup.pretext.rotation import Views
+from selfsup.pretext.views import Views
 from fastai.vision.all import (
     CategoryBlock, ClassificationInterpretation, DataBlock, GrandparentSplitter, ImageBlock, ImageDataLoaders, L, Path,
     ProgressCallback, Resize, TensorImage, TfmdDL, aug_transforms, load_learner, parent_label, tensor, torch)
@@ -113,9 +113,9 @@ def test_some_of_the_items_keep_their_turns(world):
     items = dls.valid.items
     for at in (slice(3), slice(2, 20, 3), [5, 0], tensor([5, 0]), np.array([5, 0]), items_mask(len(items))):
         part, want = items[at], L(range(len(items)))[at]
-        assert isinstance(part, Views) and part.turns == [i % 4 for i in want]
+        assert isinstance(part, Views) and part.targets == [i % 4 for i in want]
         batch = dls.test_dl(part, with_labels=True).one_batch()
-        assert batch[1].tolist() == part.turns[:len(batch[1])]
+        assert batch[1].tolist() == part.targets[:len(batch[1])]
 
 def items_mask(n): return [i % 3 == 0 for i in range(n)]
 
@@ -143,10 +143,10 @@ def test_interpretation_shows_the_right_views(learn):
     interp = ClassificationInterpretation.from_learner(learn)
     assert interp.confusion_matrix().sum(1).tolist() == [N]*k
     _, idx, items = interp.top_losses(5, items=True)
-    assert items.turns == [i % k for i in idx.tolist()]
+    assert items.targets == [i % k for i in idx.tolist()]
     inputs, _, targets, _, _ = interp[idx]
     every = torch.cat([b[0] for b in learn.dls.valid])
-    assert torch.allclose(inputs, every[idx], atol=1e-5) and targets.tolist() == items.turns
+    assert torch.allclose(inputs, every[idx], atol=1e-5) and targets.tolist() == items.targets
 
 def test_methods_for_people(learn, tmp_path):
     learn.dls.show_batch()

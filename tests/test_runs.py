@@ -102,7 +102,7 @@ def test_a_folder_named_like_an_architecture_is_no_encoder(world, encoder, tmp_p
     with pytest.raises(InputError, match=r'\./other'): evaluate(world, 'other', say=noop)
 
 WRONG = [
-    (pretrain, dict(lr=0)), (pretrain, dict(seed=-1)), (pretrain, dict(size=4)), (pretrain, dict(angles=[0, 360])), (pretrain, dict(arch='smal')),
+    (pretrain, dict(lr=0)), (pretrain, dict(seed=-1)), (pretrain, dict(size=4)), (pretrain, dict(pretext='rotatoin')), (pretrain, dict(arch='smal')),
     (finetune, dict(encoder='small', lr=-1)), (finetune, dict(encoder='small', cut=9)), (finetune, dict(encoder='small', labels='0')),
     (finetune, dict(encoder='small', bs=1)), (finetune, dict(encoder='./nowhere')), (finetune, dict(encoder='small', seed=-1)),
     (compare, dict(lrs=[])), (compare, dict(lrs=[float('nan')])), (compare, dict(pretrain_lr=-1)), (compare, dict(labels='x')), (compare, dict(arch='smal'))]

@@ -1,4 +1,4 @@
-"""Before a long run: do these photos have an up?
+"""Before a long run: do these photos suit the pretext task?
 
 Docs: https://selfsup.github.io/selfsup/checks/suitability.html.md"""
 
@@ -8,7 +8,7 @@ Docs: https://selfsup.github.io/selfsup/checks/suitability.html.md"""
 __all__ = ['self_similarity', 'ShufflePatches', 'Suitability', 'suitability']
 
 # %% ../../nbs/checks/03_suitability.ipynb #d33a63d3
-from ..errors import at_least
+from ..errors import InputError, at_least
 import time
 from dataclasses import dataclass, replace
 from fastai.vision.all import *
@@ -20,9 +20,10 @@ from ..data.squares import OpenSquare
 from ..lettering import plain
 from ..models.features import file_features
 from ..output import check_output, output_folder
-from ..pretext.loaders import rotation_dls
-from ..pretext.pretrain import train_rotation, training_views
-from ..pretext.rotation import check_angles, circle_mask, rotate
+from ..pretext.loaders import pretext_dls
+from ..pretext.pretrain import train_pretext, training_views
+from ..pretext.rotation import Rotation, check_angles, circle_mask, rotate
+from ..pretext.task import PretextTask, as_task
 from ..statistics import picture_interval
 from ..report import Report, end_report, write_result
 
@@ -47,15 +48,24 @@ def _groups(table, encoder, opener, seed):
 
 # %% ../../nbs/checks/03_suitability.ipynb #ea137875
 class ShufflePatches(Transform):
-    "Put the `side`×`side` patches of each picture of a batch in random order"
-    order = 105  # after augmentation and normalisation, before the turn
-    def __init__(self, side=4): self.side = side
+    "Put the `side`×`side` patches of each of the `parts`×`parts` parts of a picture in random order"
+    order = 105  # after augmentation and normalisation, before the views
+    def __init__(self, side=4, parts=1): self.side, self.parts = side, parts
     def encodes(self, x:TensorImage):
-        n, c, s, _ = x.shape
-        g, p = self.side, s//self.side
-        cut = x[..., :g*p, :g*p].unfold(2, p, p).unfold(3, p, p).reshape(n, c, g*g, p, p)
-        new = torch.rand(n, g*g, device=x.device).argsort(1)[:, None, :, None, None].expand_as(cut)
-        return cut.gather(2, new).view(n, c, g, g, p, p).transpose(3, 4).reshape(n, c, g*p, g*p)
+        cells = _cut(x, self.parts)
+        patches = _cut(cells, self.side).unflatten(0, (len(cells), -1))
+        new = torch.rand(patches.shape[:2], device=x.device).argsort(1)
+        mixed = patches[torch.arange(len(cells), device=x.device)[:, None], new]
+        return _lay(_lay(mixed.flatten(0, 1), self.side), self.parts)
+
+def _cut(x, g):
+    "The g×g pieces of each of N pictures, as N·g·g pictures"
+    p = x.shape[-1]//g
+    return x[..., :g*p, :g*p].unfold(2, p, p).unfold(3, p, p).permute(0, 2, 3, 1, 4, 5).flatten(0, 2)
+
+def _lay(x, g):
+    "The pictures whose pieces `_cut` gives"
+    return x.unflatten(0, (-1, g, g)).permute(0, 3, 1, 4, 2, 5).flatten(4, 5).flatten(2, 3)
 
 # %% ../../nbs/checks/03_suitability.ipynb #32b6c114
 def _part(photos, n, n_ask, seed):
@@ -66,14 +76,14 @@ def _part(photos, n, n_ask, seed):
     t = t[:n + ask]
     return replace(photos, table=t.assign(split=['valid']*ask + ['unlabelled']*(len(t) - ask)))
 
-def _run(photos, opener, angles, epochs, seed, say, *tfms):
-    "Train for a short time; the learner, and probabilities N×k×k of the photos asked about"
-    dls = rotation_dls(photos, opener, angles, say=say)
+def _run(photos, opener, task, epochs, seed, say, *tfms):
+    "Train for a short time; the learner, and probabilities N×c×c of the photos asked about"
+    dls = pretext_dls(photos, opener, task, say=say)
     dls.add_tfms(tfms, 'after_batch')
     with Progress(training_views(dls, epochs), 'a short run' + ', on shuffled patches'*bool(tfms), say) as progress:
-        learn = train_rotation(dls, epochs=epochs, seed=seed, progress=progress)
+        learn = train_pretext(dls, epochs=epochs, seed=seed, progress=progress)
     with learn.no_bar(), no_random(seed): p = learn.get_preds()[0]
-    return learn, p.view(-1, dls.c, dls.c).numpy()
+    return learn, p.view(-1, task.c, task.c).numpy()
 
 # %% ../../nbs/checks/03_suitability.ipynb #2f22f764
 @dataclass(repr=False)
@@ -81,16 +91,17 @@ class Suitability:
     "What `suitability` found on photos that it did not train on"
     files:list # N photos that were asked about
     groups:list # Class or cluster of each
-    probs:np.ndarray # N×k×k, probabilities; a row a turn
+    probs:np.ndarray # N×c×c, probabilities; a row a target
     shuffled:np.ndarray # The same of the run on shuffled patches
-    similarity:np.ndarray # N: how much each looks like its own turn
+    similarity:np.ndarray|None # N: how much each looks like its own turn; None for another task than rotation
     opener:OpenSquare # Opens the photos
+    task:PretextTask # That was tried
     seconds:float=0. # Of the whole
 
     @property
-    def chance(self): return 1/self.probs.shape[1]
+    def chance(self): return self.task.chance
     @property
-    def hits(self): return [(p.argmax(2) == np.arange(p.shape[1])).astype(float) for p in (self.probs, self.shuffled)]
+    def hits(self): return [(p.argmax(2) == np.arange(self.task.c)).astype(float) for p in (self.probs, self.shuffled)]
     def __repr__(self): return '\n'.join([self.table().to_string(), '', *self.sentences()])
 
 # %% ../../nbs/checks/03_suitability.ipynb #4b3cc36e
@@ -116,36 +127,39 @@ def table(self:Suitability)->pd.DataFrame: # Accuracies in %
     whole, patches = self.hits
     def row(at):
         m, low, high = np.clip(picture_interval(whole[at]), 0, 1)
-        return {'photos': at.sum(), 'rotation accuracy %': f'{100*m:.0f}', 'from': f'{100*low:.0f}', 'to': f'{100*high:.0f}',
-                'shuffled %': f'{100*patches[at].mean():.0f}', 'looks like its turn': f'{self.similarity[at].mean():.2f}'}
+        res = {'photos': at.sum(), f'{self.task.metric_name} %': f'{100*m:.0f}', 'from': f'{100*low:.0f}',
+               'to': f'{100*high:.0f}', 'shuffled %': f'{100*patches[at].mean():.0f}'}
+        return res | ({} if self.similarity is None else {'looks like its turn': f'{self.similarity[at].mean():.2f}'})
     return pd.DataFrame({g: row(at) for g, at in {**self.members, 'all': np.ones(len(whole), bool)}.items()}).T
 
 # %% ../../nbs/checks/03_suitability.ipynb #5d1a7c14
 @patch
 def sentences(self:Suitability)->list: # Of strings
     "The reading in plain words"
-    a, chance = self.table().loc['all'], f'{100*self.chance:.0f} %'
+    a, target, chance = self.table().loc['all'], self.task.target, f'{100*self.chance:.0f} %'
     lost = [g for g, at in self.members.items() if picture_interval(self.hits[0][at])[1] <= self.chance + 1e-6]
-    why = {'suits': 'The turn is told by shapes. A long run may pay; compare tells whether it did.',
-           'partly': 'Part of what tells the turn needs no shape. Try a run, and watch a downstream score.',
-           'does not suit': 'Nothing tells the turn, or this run was too short to learn it, or what tells it needs no shape: light, colour fringes, traces in the files. Look at audit.'}
+    why = {'suits': f'The {target} is told by shapes. A long run may pay; compare tells whether it did.',
+           'partly': f'Part of what tells the {target} needs no shape. Try a run, and watch a downstream score.',
+           'does not suit': f'Nothing tells the {target}, or this run was too short to learn it, or what tells it '
+                            'needs no shape: light, colour fringes, traces in the files. Look at audit.'}
     res = [f"{self.verdict.capitalize()}. {why[self.verdict]}",
-           f"A short run guesses {a['rotation accuracy %']} % of the turns ({a['from']} to {a['to']}, chance {chance}); on shuffled patches {a['shuffled %']} %."]
+           f"A short run guesses {a[f'{self.task.metric_name} %']} % of the {target}s ({a['from']} to {a['to']}, "
+           f"chance {chance}); on shuffled patches {a['shuffled %']} %."]
     return res + ([f"Not above chance for certain: {', '.join(lost)}."] if lost else [])
 
 # %% ../../nbs/checks/03_suitability.ipynb #bb9829bf
 @patch
 def plot(self:Suitability)->Figure:
-    "Rotation accuracy by group, whole and shuffled"
-    t = self.table()
+    "Accuracy by group, whole and shuffled"
+    t, name = self.table(), self.task.metric_name
     names = [plain(g) for g in t.index]
     fig, ax = plt.subplots(figsize=(6, .35*len(t) + 1), layout='constrained')
     value = lambda c: t[c].astype(float)
     ax.hlines(names, value('from'), value('to'), color='tab:blue')
-    ax.plot(value('rotation accuracy %'), names, 'o', color='tab:blue', label='as they are')
+    ax.plot(value(f'{name} %'), names, 'o', color='tab:blue', label='as they are')
     ax.plot(value('shuffled %'), names, 'x', color='tab:orange', label='shuffled patches')
     ax.axvline(100*self.chance, color='gray', ls=':')
-    ax.set(xlim=(0, 103), xlabel='rotation accuracy, % (dotted: chance)')
+    ax.set(xlim=(0, 103), xlabel=f'{name}, % (dotted: chance)')
     ax.invert_yaxis()
     ax.legend(loc='lower right')
     plt.close(fig)
@@ -155,12 +169,13 @@ def plot(self:Suitability)->Figure:
 @patch
 def gallery(self:Suitability,
     n:int=12, # Photos, at most
-)->Figure: # Titles: group, probability of the right turn
-    "The photos at chance: those whose turns get a probability nearest to it"
+)->Figure: # Titles: group, probability of the right target
+    "The photos at chance: those whose targets get a probability nearest to it"
     prob = self.probs.diagonal(axis1=1, axis2=2).mean(1)
     some = np.abs(prob - self.chance).argsort()[:n]
     titles = [plain(f'{self.groups[i]}, {100*prob[i]:.0f} %') for i in some]
-    fig, axs = plt.subplots(-(-len(some)//6), 6, figsize=(8, 1.6*-(-len(some)//6)), layout='constrained', squeeze=False)
+    rows = -(-len(some)//6)
+    fig, axs = plt.subplots(rows, 6, figsize=(8, 1.6*rows), layout='constrained', squeeze=False)
     for ax in axs.flat: ax.set_axis_off()
     for ax, i, title in zip(axs.flat, some, titles):
         ax.imshow(self.opener(self.files[i]).permute(1, 2, 0))
@@ -171,10 +186,26 @@ def gallery(self:Suitability,
 @patch
 def report(self:Suitability)->Report:
     "The sections of the report"
-    return (Report('Do these photos have an up?').add('Reading', self.sentences()).add('By group', self.table(), self.plot())
-            .add('Photos at chance', self.gallery())
-            .add('How it was measured', f'Two short runs, on the photos and on their shuffled patches; {len(self.files)} other photos were asked about. '
-                 'From and to: 95 % interval over photos. Looks like its turn: correlation of the photo, shrunk to 16×16, with its own turns.'))
+    how = (f'Two short runs, on the photos and on their shuffled patches; {len(self.files)} other photos were asked '
+           'about. From and to: 95 % interval over photos.')
+    if self.similarity is not None:
+        how += ' Looks like its turn: correlation of the photo, shrunk to 16×16, with its own turns.'
+    res = Report(f'Do these photos suit {self.task.name}?').add('Reading', self.sentences())
+    res.add('By group', self.table(), self.plot()).add('Photos at chance', self.gallery())
+    return res.add('How it was measured', how)
+
+# %% ../../nbs/checks/03_suitability.ipynb #56c7fc7c
+def _look(photos, opener, task, epochs, seed, say):
+    "The two runs, and what there is to say of the photos"
+    asked, start = photos.table[photos.table.split == 'valid'], time.time()
+    learn, probs = _run(photos, opener, task, epochs, seed, say)
+    _, shuffled = _run(photos, opener, task, epochs, seed, say, ShufflePatches(parts=task.parts))
+    files, similarity = list(asked.path), None
+    if isinstance(task, Rotation):
+        x = torch.stack([opener(f).as_subclass(Tensor) for f in files])
+        similarity = self_similarity(x, task.angles).numpy()
+    groups = _groups(asked, learn.model[0], opener, seed)
+    return Suitability(files, groups, probs, shuffled, similarity, opener, task, time.time() - start)
 
 # %% ../../nbs/checks/03_suitability.ipynb #f8393827
 def suitability(
@@ -182,28 +213,26 @@ def suitability(
     out:str|None=None, # New folder for result.json, files.csv and report.html; nothing is written without it
     size:int=32, # Side of the square pictures in pixels
     labels_csv:str|None=None, # CSV with columns path, class, split instead of class folders
+    pretext:PretextTask|str='rotation', # Pretext task, by its name
     *,
-    angles:list[float]=(0, 90, 180, 270), # Degrees, counter-clockwise
     n:int=500, # Photos to train on, at most
     n_ask:int=300, # Photos to ask about, at most; no more than a third of all
     epochs:int=8, # Passes over the photos, in each of the two runs
     seed:int=0, # Of the draw, weights and batches
     say=say, # Gets how the folder was read, the table and the reading
 )->Suitability:
-    "Do these photos have an up? An estimate from two short runs; `InputError` under 60 photos"
-    settings, start = {k: v for k, v in locals().items() if k != 'say'}, time.time()
+    "Do these photos suit a pretext task? An estimate from two short runs; `InputError` under 60 photos"
     at_least(1, n=n, epochs=epochs), at_least(5, n_ask=n_ask), at_least(8, size=size), at_least(0, seed=seed)
-    check_angles(angles)
+    task = as_task(pretext)
+    if task.chance is None: raise InputError(f'The pretext task {task.name} has no chance level to be held against.')
     if out: check_output(out, folder)
     everything = read_photos(folder, labels_csv, labelled=False, say=say)
     everything.tell(say)
-    photos, opener = _part(everything, n, n_ask, seed), OpenSquare(size, everything.bits)
-    out, asked = output_folder(out, folder) if out else None, photos.table[photos.table.split == 'valid']
-    learn, probs = _run(photos, opener, angles, epochs, seed, say)
-    _, shuffled = _run(photos, opener, angles, epochs, seed, say, ShufflePatches())
-    files, x = list(asked.path), torch.stack([opener(f).as_subclass(Tensor) for f in asked.path])
-    groups, likeness = _groups(asked, learn.model[0], opener, seed), self_similarity(x, angles).numpy()
-    res = Suitability(files, groups, probs, shuffled, likeness, opener, time.time() - start)
+    photos = _part(everything, n, n_ask, seed)
+    out = output_folder(out, folder) if out else None
+    res = _look(photos, OpenSquare(size, everything.bits), task, epochs, seed, say)
+    settings = dict(folder=str(folder), size=size, labels_csv=labels_csv, pretext=task.meta(), n=n, n_ask=n_ask,
+                    epochs=epochs, seed=seed)
     if out: _save(res, out, settings, photos)
     say(f'{res}\n\n{duration(res.seconds)}' + (f"; written to {out/'report.html'}" if out else ''))
     return res

@@ -30,10 +30,9 @@ def _scales(v):
     if not isinstance(v, dict) or not all(_three(v.get(k)) for k in ('mean', 'std')): return False
     return all(math.isfinite(c) for c in (*v['mean'], *v['std'])) and min(v['std']) > 0
 
-def _turns(v):
-    "Two or more numbers, and no two the same turn?"
-    numbers = isinstance(v, (list, tuple)) and all(isinstance(a, (int, float)) and not isinstance(a, bool) for a in v)
-    return numbers and all(map(math.isfinite, v)) and len({a % 360 for a in v}) == len(v) > 1
+def _task(v):
+    "A pretext task: its name, and options?"
+    return isinstance(v, dict) and isinstance(v.get('name'), str) and bool(v['name'])
 
 # %% ../../nbs/models/02_saved.ipynb #8bc3fe4d
 _entries = {
@@ -41,7 +40,7 @@ _entries = {
     'family': (lambda v: v in ('own', 'torchvision', 'timm'), 'own, torchvision or timm'),
     'stages': (_whole, 'a whole number above 0'),
     'size': (lambda v: v is None or _whole(v), 'a whole number above 0, or null'),
-    'angles': (lambda v: v is None or _turns(v), 'a list of two or more different angles in degrees, or null'),
+    'pretext': (lambda v: v is None or _task(v), 'an object with the name of a pretext task, or null'),
     'normalization': (lambda v: v is None or _scales(v),
                       'mean and std, three finite numbers each and std above 0, or null')}
 
@@ -61,7 +60,7 @@ def _check_weights(state, what):
 def save_encoder(
     encoder, # `Encoder` or `TimmEncoder`; `InputError` if its weights are not finite
     folder:str|Path, # Gets encoder.safetensors and encoder.json; made if it does not exist
-    **info # More for the JSON file, such as `size`, `angles`, `normalization`
+    **info # More for the JSON file, such as `size`, `pretext`, `normalization`
 )->Path: # The weights' file
     "Write the weights and what is needed to use them"
     folder = Path(folder)
