@@ -136,7 +136,9 @@ def as_option(
     heading = f'With --pretext {task}' if task else 'Rarely needed' if p.rare else 'Options'
     text, default = p.comment.replace('`', ''), _default(p)
     if default is False: return _Option([name], heading, is_flag=True, help=text)
-    if default is True: return _Option([f'{name}/--no{name[1:]}'], heading, default=True, help=f'{text}; default {name}')
+    if default is True:
+        flag = f'{name}/--no{name[1:]}'
+        return _Option([flag], heading, default=True, help=f'{text}; default {name}')
     if default is not None: text = f'{text}; default {_typed(default)}'
     return _Option([name], heading, task, type=VALUES[kind], required=p.default is None, help=text)
 

@@ -67,6 +67,9 @@ ERRORS = {
     'pretrain a --out b --lr fast': "'fast'", 'compare a --lrs 0.1,O.2': "'O.2'", 'compare a --lrs 0.1,': "''", 'audit a --device gpu': "'gpu'",
     'audit ""': 'empty', 'compare a --out ""': 'empty', 'compare a --lrs 0.1 0.2': '--lrs 0.1,0.2', 'compare --lrs 0.1 0.2 a': '--lrs 0.1,0.2',
     'compare a --lrs=0.1 0.2': '--lrs 0.1,0.2', 'compare a --lrs 0.1, 0.2': '--lrs 0.1,0.2', 'compare a --lrs "0.1 0.2"': 'commas',
+    'pretrain a --out b --pretext rotatoin': 'rotation, jigsaw', 'pretrain a --out b --pretext ""': 'no pretext task',
+    'pretrain a --out b --pretext jigsaw --angles 0,180': 'jigsaw was asked for; leave it out',
+    'suitability a --angles 0 180': '--angles 0,180',
     'audit a --angles 0 90 180,270 --n 9': '--angles 0,90,180,270', 'audit a --angles -90 0': '--angles -90,0'}
 
 @pytest.mark.parametrize('line, what', ERRORS.items())
@@ -85,6 +88,48 @@ def test_typed_values_and_nothing_else_reach_the_function(capsys, calls):
     assert typed(capsys, *line.split())[0] == 0
     assert calls == [('compare', dict(folder='a', lrs=[.001, .003], angles=[-90, 0], seeds=2, imagenet=False, each_seed=True,
                                       labels='10%', labels_csv='t.csv'))]
+
+def test_a_task_is_made_of_its_options(capsys, calls, monkeypatch):
+    from selfsup.pretext import task
+    loaded = cli.import_module
+    monkeypatch.setattr(cli, 'import_module', lambda name: task if name == 'selfsup.pretext.task' else loaded(name))
+    for line in ('pretrain a --out b --angles 0,180', 'suitability a --pretext rotation --angles 0,180'):
+        assert typed(capsys, *line.split())[0] == 0
+        assert calls.pop()[1]['pretext'].meta() == {'name': 'rotation', 'angles': [0, 180]}
+    assert typed(capsys, 'pretrain', 'a', '--out', 'b', '--pretext', 'jigsaw')[0] == 0
+    assert calls == [('pretrain', dict(folder='a', out='b', pretext='jigsaw'))]
+
+def test_several_tasks_get_the_options_of_their_own(capsys, calls, monkeypatch):
+    from selfsup.pretext import task
+    source = '''
+def compare(
+    folder:str, # Photos
+    pretext:list[PretextTask]=('rotation',), # Tasks
+): "Compare"
+'''
+    own = cli._source
+    monkeypatch.setattr(cli, '_source', lambda module: own(module) if module != 'evaluation.compare'
+                        else (ast.parse(source).body, source.encode().splitlines()))
+    monkeypatch.setitem(cli.app.commands, 'compare', cli.as_command('compare'))
+    loaded = cli.import_module
+    monkeypatch.setattr(cli, 'import_module', lambda name: task if name == 'selfsup.pretext.task' else loaded(name))
+    for line, names in (('--angles 0,180', ['rotation']), ('--pretext jigsaw,rotation --angles 0,180', ['jigsaw', 'rotation'])):
+        assert typed(capsys, 'compare', 'a', *line.split())[0] == 0
+        tasks = calls.pop()[1]['pretext']
+        assert [t.name for t in tasks] == names and tasks[-1].angles == [0, 180]
+    assert typed(capsys, 'compare', 'a', '--pretext', 'jigsaw,rotation')[0] == 0
+    assert calls == [('compare', dict(folder='a', pretext=['jigsaw', 'rotation']))]
+
+def test_options_of_tasks_have_names_of_their_own():
+    from selfsup.pretext.task import TASKS, task_class
+    tasks = cli.read_tasks()
+    assert list(tasks) == list(TASKS)
+    for name, params in tasks.items():
+        assert [p.name for p in params] == list(inspect.signature(task_class(name)).parameters)
+        assert all(p.comment for p in params)
+    for c in cli.app.commands.values():
+        names = [p.name for p in c.params]
+        assert len(set(names)) == len(names), c.name
 
 def test_list_before_a_folder_with_a_number_for_a_name(capsys, calls, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)

@@ -33,13 +33,13 @@ def test_rows_of_a_rotation_loader_are_its_items(world, encoder, angles):
         res, k = extract_features(encoder, dl), len(angles)
         files = dl.dataset.items
         assert len(res) == len(dl.items) == len(files)*k
-        assert res.y.tolist() == dl.items.turns == list(range(k))*len(files)
+        assert res.y.tolist() == dl.items.targets == list(range(k))*len(files)
         x = torch.stack([torch.Tensor(OpenSquare(32)(f)) for f in files])/255
         for i, a in enumerate(angles):
             with torch.no_grad(): by_hand = encoder.eval()(rotate(x, a)).mean((2, 3))
             assert np.allclose(res.x[4][i::k], by_hand, atol=1e-6)
     some = dls.test_dl(dls.valid.items[3:6], with_labels=True)
-    assert extract_features(encoder, some).y.tolist() == dls.valid.items[3:6].turns
+    assert extract_features(encoder, some).y.tolist() == dls.valid.items[3:6].targets
     assert extract_features(encoder, dls.test_dl(files)).y is None
 
 def test_a_picture_that_is_lost_is_marked(world, encoder, tmp_path):
