@@ -33,7 +33,7 @@ def test_a_new_check_is_one_record(tinted, tmp_path, monkeypatch):
     assert any(s.startswith('Warning. The halves tell the turn') and s.endswith('Look for a tint.') for s in res.sentences())
     assert 'sides' in set(res.table()['probe sees']) and 'Look for a tint.' in (tmp_path/'out'/'report.html').read_text()
     saved = json.loads((tmp_path/'out'/'result.json').read_text())
-    assert [r['sees'] for r in saved['probes']][-1] == 'sides' and saved['warnings'] == len(res.warnings)
+    assert 'sides' in [r['sees'] for r in saved['probes']] and saved['warnings'] == len(res.warnings)
     assert any('sides' in t.get_text() for ax in res.plot().axes for t in ax.get_yticklabels())
 
 @pytest.mark.parametrize('means, shown, code', [(WARNING, PHOTOS, 0), (HONEST, PHOTOS, 0), (LEAK, PHOTOS, 1), (LEAK, 'noise', 0)])

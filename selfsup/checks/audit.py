@@ -325,7 +325,8 @@ def sentences(self:Audit)->list: # Of strings
         says[LEAK] = [f'No leak was found in the pipeline: {kinds}: all at chance, with intervals up to {high:.0f} %.']
     if not says[WARNING]: says[WARNING] = ['No warning: nothing was found in the photos that only a fault puts there.']
     elif says[HONEST]:
-        says[HONEST].append('What is warned of may be part of these cues; mend it and audit again, and what remains is honest.')
+        says[HONEST].append('What is warned of may be part of these cues; '
+                            'mend it and audit again, and what remains is honest.')
     return says[LEAK] + says[WARNING] + says[HONEST] + self.notes
 
 # %% ../../nbs/checks/03_audit.ipynb #bbd6cbb1
@@ -336,14 +337,16 @@ def plot(self:Audit)->Figure:
     "What each check measured, beside its limit; a panel a unit"
     units = {u: [r for r in self.rows if r['unit'] == u] for u in dict.fromkeys(r['unit'] for r in self.rows)}
     heights = [len(rows) + 1.5 for rows in units.values()]
-    fig, axs = plt.subplots(len(units), 1, figsize=(6, .3*sum(heights)), layout='constrained', squeeze=False, height_ratios=heights)
+    fig, axs = plt.subplots(len(units), 1, figsize=(6, .3*sum(heights)), layout='constrained', squeeze=False,
+                            height_ratios=heights)
     for ax, (unit, rows) in zip(axs.flat, units.items()):
         for i, r in enumerate(rows):
             colour = _colours.get(r['reading'], 'tab:blue')
             ax.plot([r['low'], r['high']], [i, i], color=colour)
             ax.plot(r['value'], i, 'o', color=colour)
             ax.plot([r['limit']]*2, [i - .4, i + .4], color='gray', ls=':')
-        ax.set(yticks=range(len(rows)), yticklabels=[f"{r['pictures']}: {r['sees']}" for r in rows], xlabel=unit, ylim=(len(rows) - .5, -.5))
+        names = [f"{r['pictures']}: {r['sees']}" for r in rows]
+        ax.set(yticks=range(len(rows)), yticklabels=names, xlabel=unit, ylim=(len(rows) - .5, -.5))
         ax.set_xlim(0, max(1.1*ax.get_xlim()[1], 1.5*rows[0]['limit']))
     plt.close(fig)
     return fig
