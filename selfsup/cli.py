@@ -87,6 +87,8 @@ def _numbers(s):
     try: return [_number(part) for part in s.split(',')]
     except ValueError as e: raise ValueError(f'{e}; put commas between the numbers, as in 0.1,0.2')
 
+def _wholes(s): return [_whole(part) for part in s.split(',')]
+
 def _device(s):
     if re.fullmatch(r'cpu|mps|cuda(:[0-9]+)?', s): return s
     raise ValueError(f"'{s}' is none of cpu, cuda, cuda:N and mps")
@@ -110,7 +112,7 @@ class Value(click.ParamType):
         except ValueError as e: self.fail(f'{e}.', param, ctx)
 
 VALUES = {'str': Value('text', _text), 'int': Value('integer', _whole), 'float': Value('number', _number),
-          'list[float]': Value('number,...', _numbers), 'PretextTask': Value('task', _task),
+          'list[float]': Value('number,...', _numbers), 'list[int]': Value('integer,...', _wholes), 'PretextTask': Value('task', _task),
           'list[PretextTask]': Value('task,...', _tasks)}
 
 # %% ../nbs/90_cli.ipynb #c0a10011

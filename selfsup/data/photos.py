@@ -40,6 +40,10 @@ class PhotoSet:
     def classes(self)->list: return sorted(l for l in self.table.label.unique() if l)
     def files(self, *splits)->list: return list(self.table.path[self.table.split.isin(splits)])
     def labels(self, *splits)->list: return list(self.table.label[self.table.split.isin(splits)])
+    def digests(self)->dict: # Path below the folder to a digest of the pixels
+        "What every photo is, to tell whether they are the same as before"
+        seen = self.table.merge(self.scan[['path', 'pixels']], on='path')
+        return {os.path.relpath(p, self.folder): str(d) for p, d in zip(seen.path, seen.pixels)}
 
 # %% ../../nbs/data/09_photos.ipynb #154e6a1c
 @patch

@@ -28,14 +28,14 @@ from .figures import feature_map
 from .methods import ALL, LONG, RANDOM, Encoders, by_name, line_up, named_encoder
 from ..models.encoder import create_encoder
 from ..models.saved import save_encoder
-from ..pretext.loaders import rotation_dls
-from ..pretext.pretrain import rotation_history, train_rotation, training_views
-from ..pretext.rotation import check_angles
+from ..pretext.loaders import pretext_dls
+from ..pretext.pretrain import pretext_history, train_pretext, training_views
+from ..pretext.task import PretextTask, as_task, task_of
 from ..run_folder import RunFolder, check_run, run_folder
 from ..transfer.finetune import open_photos
 from ..transfer.resume import KeepTraining
 
-# %% ../../nbs/evaluation/06_compare.ipynb #27f89e3b
+# %% ../../nbs/evaluation/06_compare.ipynb #9a6f6008
 @dataclass(frozen=True)
 class Settings:
     "What `compare` was asked to do"
@@ -46,7 +46,7 @@ class Settings:
     size:int
     epochs:int
     labels_csv:str|None
-    angles:list
+    pretext:list # What says of each task what it is
     steps:list
     bs:int
     lrs:list
@@ -61,11 +61,10 @@ class Settings:
         at_least(2, bs=self.bs)
         at_least(8, size=self.size)
         check_rate(self.pretrain_lr)
-        check_angles(self.angles)
         check_grid(self.lrs, self.steps)
         parse_budget(self.labels)
         create_encoder(self.arch)
-        if self.encoder: named_encoder(self.encoder, ['rotation'])
+        if self.encoder: named_encoder(self.encoder, [t['name'] for t in self.pretext])
 
 # %% ../../nbs/evaluation/06_compare.ipynb #5e41b302
 class Pieces:
@@ -94,18 +93,18 @@ class Pieces:
 # %% ../../nbs/evaluation/06_compare.ipynb #097f297c
 def _pretrain(dls, settings, say, progress, folder):
     "The encoders of a task, one for each seed or one for all, and what to report of their pretraining"
-    start, times = time.time(), settings.seeds if settings.each_seed else 1
+    start, times, task = time.time(), settings.seeds if settings.each_seed else 1, task_of(dls)
     learns = []
     for seed in range(times):
-        before, keep = progress.done, KeepTraining(folder, f'rotation {seed}', seed, say)
-        learns.append(train_rotation(dls, settings.arch, settings.epochs, settings.pretrain_lr, seed, say, progress, keep))
+        before, keep = progress.done, KeepTraining(folder, f'{task_of(dls).name} {seed}', seed, say)
+        learns.append(train_pretext(dls, settings.arch, settings.epochs, settings.pretrain_lr, seed, say, progress, keep))
         progress.total -= training_views(dls, settings.epochs) - (progress.done - before)  # of epochs that were kept
-    facts = dict(history=[rotation_history(l) for l in learns], accuracy='rotation accuracy', chance=1/dls.c,
+    facts = dict(history=[pretext_history(l) for l in learns], accuracy=task.metric_name, chance=task.chance,
                  photos=len(dls.train_ds), valid=len(dls.valid_ds), lost=dls.train.broken + dls.valid.broken,
                  seconds=(time.time() - start)/times)
     return [l.model[0] for l in learns], facts
 
-# %% ../../nbs/evaluation/06_compare.ipynb #457ed855
+# %% ../../nbs/evaluation/06_compare.ipynb #0312fe12
 def _imagenet(arch, say):
     "(encoder or None, why none)"
     name = arch if create_encoder(arch).meta['family'] == 'torchvision' else 'resnet18'
@@ -118,11 +117,12 @@ def _imagenet(arch, say):
         say(why)
         return None, why
 
-def _methods(settings, say):
+def _methods(settings, tasks, say):
     "The methods, and why ImageNet's is not among them"
     encoder, why = _imagenet(settings.arch, say) if settings.imagenet else (None, '')
-    saved = dict([named_encoder(settings.encoder, ['rotation'])]) if settings.encoder else {}
-    return line_up(['rotation'], saved, encoder), why
+    names = [t.name for t in tasks]
+    saved = dict([named_encoder(settings.encoder, names)]) if settings.encoder else {}
+    return line_up(names, saved, encoder), why
 
 # %% ../../nbs/evaluation/06_compare.ipynb #28f36703
 def _budgets(labels, benchmark):
@@ -169,15 +169,16 @@ def _map(benchmark, methods, encoders, most=500):
                    before.x[last][n:][at], perplexity=min(30, (len(at) - 1)/3))
 
 # %% ../../nbs/evaluation/06_compare.ipynb #94ab2b40
-def _views(benchmark, dls, settings, methods, plan, views):
+def _views(benchmark, loaders, settings, methods, plan, steps, views):
     "How many views the whole comparison passes through a network, as `CountViews` counts them, at most"
     seeds, n_test, n = settings.seeds, len(benchmark.test_files), len(benchmark.files) + len(benchmark.test_files)
     whole = sum(m.trains == 'everything' and not m.long for m in methods)
     frozen = len(methods) - whole - 2
-    long = _long_steps(benchmark, dls, settings.epochs, views)
-    controls = 3*long*(views*(seeds + .25*len(benchmark.lrs)) + benchmark.bs) + (seeds + 1)*n_test + len(benchmark.files)
+    controls = 3*steps*(views*(seeds + .25*len(benchmark.lrs)) + benchmark.bs) + (seeds + 1)*n_test + len(benchmark.files)
     times = seeds if settings.each_seed else 1
-    return (times*training_views(dls, settings.epochs) + (seeds + times + frozen - 2)*n
+    pretraining = sum(training_views(dls, settings.epochs) for dls in loaders)
+    frozen_encoders = seeds + times*len(loaders) + frozen - 1 - len(loaders)
+    return (times*pretraining + frozen_encoders*n
             + seeds*whole*views_of_plan(benchmark, plan) + controls)
 
 # %% ../../nbs/evaluation/06_compare.ipynb #c89e252f
@@ -190,33 +191,37 @@ def _read(settings, say):
     return benchmark, [label_subset(photos.labels('train'), s.labels, seed) for seed in range(s.seeds)]
 
 # %% ../../nbs/evaluation/06_compare.ipynb #7278d487
-def _compete(benchmark, subsets, settings, start, folder, say):
+def _compete(benchmark, subsets, tasks, settings, start, folder, say):
     "Pretrain, run every method, and put together what came out"
     s, photos = settings, benchmark.photos
     say(f"keeping {counted(len(subsets[0]), 'label')} of {len(benchmark.files):,}")
-    methods, why_not = _methods(s, say)
-    dls, budgets = rotation_dls(photos, benchmark.opener, s.angles, s.bs, say), _budgets(s.labels, benchmark)
-    views = len(s.angles)*s.bs
-    total = _views(benchmark, dls, s, methods, label_plan(benchmark, budgets), views)
+    methods, why_not = _methods(s, tasks, say)
+    loaders = {t.name: pretext_dls(photos, benchmark.opener, t, s.bs, say) for t in tasks}
+    budgets, views = _budgets(s.labels, benchmark), max(dls.train.k for dls in loaders.values())*s.bs
+    steps = max(_long_steps(benchmark, dls, s.epochs, views) for dls in loaders.values())
+    total = _views(benchmark, loaders.values(), s, methods, label_plan(benchmark, budgets), steps, views)
     with Progress(total, 'pretraining', say) as benchmark.progress:
         keep = Pieces(folder, benchmark.progress)
-        learned, facts = _pretrain(dls, s, say, benchmark.progress, folder)
-        if folder.path: _save_encoder(learned[0], folder.path, photos, s, facts)
+        learned = {name: _pretrain(dls, s, say, benchmark.progress, folder) for name, dls in loaders.items()}
+        if folder.path: _save_encoders(learned, folder.path, photos, s)
         benchmark.progress.step(0, 'training with few labels')
-        encoders = Encoders(dls, s.arch, {'rotation': learned})
+        first = next(iter(loaders.values()))
+        encoders = Encoders(first, s.arch, {name: made for name, (made, _) in learned.items()})
         curve = label_efficiency(benchmark, methods, encoders, budgets, s.seeds, say, keep)
-        steps = _long_steps(benchmark, dls, s.epochs, views)
         controls = list(_long(benchmark, encoders, subsets, steps, views, say, keep))
     benchmark.progress = None
     say('drawing the figures')
-    return Comparison(vars(s), photos, len(subsets[0]), methods, curve, controls, {'rotation': facts},
+    facts = {name: facts for name, (_, facts) in learned.items()}
+    return Comparison(vars(s), photos, len(subsets[0]), methods, curve, controls, facts,
                       _map(benchmark, methods, encoders), why_not, time.time() - start)
 
-def _save_encoder(encoder, out, photos, settings, facts):
-    "Write the encoder of the first seed"
-    last = facts['history'][0][-1]['rotation_accuracy']
-    save_encoder(encoder, out/'encoder', size=settings.size, epochs=settings.epochs, bits=photos.bits,
-                 rotation_accuracy=last)
+def _save_encoders(learned, out, photos, settings):
+    "Write the encoder of the first seed of each task: `encoder`, or `encoder-NAME` where there are several"
+    for name, (encoders, facts) in learned.items():
+        folder = out/('encoder' if len(learned) == 1 else f'encoder-{name}')
+        key = facts['accuracy'].replace(' ', '_')
+        save_encoder(encoders[0], folder, size=settings.size, epochs=settings.epochs, bits=photos.bits,
+                     **{key: facts['history'][0][-1][key]})
 
 # %% ../../nbs/evaluation/06_compare.ipynb #b79f9e84
 def compare(
@@ -229,7 +234,7 @@ def compare(
     epochs:int=20, # Passes of pretraining over the photos
     labels_csv:str|None=None, # CSV with columns path, class, split instead of class folders
     *,
-    angles:list[float]=(0, 90, 180, 270), # Degrees, counter-clockwise
+    pretext:list[PretextTask]=('rotation',), # Pretext tasks, by their names
     steps:list[int]=(100, 400, 1600), # Lengths of training with few labels to choose from, in batches
     bs:int=32, # Photos a batch
     lrs:list[float]=(1e-3, 3e-3, 1e-2), # Learning rates to choose from with few labels
@@ -241,15 +246,15 @@ def compare(
     say=say, # Gets a line for every step
 )->Comparison:
     "Does pretraining help on the photos of a folder? The seven steps, with baselines, seeds and intervals"
-    start = time.time()
-    settings = Settings(str(folder), labels, seeds, arch, size, epochs, labels_csv, angles, steps, bs, lrs, pretrain_lr,
+    start, tasks = time.time(), [as_task(t) for t in ([pretext] if isinstance(pretext, (str, PretextTask)) else pretext)]
+    settings = Settings(str(folder), labels, seeds, arch, size, epochs, labels_csv, [t.meta() for t in tasks], steps, bs, lrs, pretrain_lr,
                         each_seed, encoder, imagenet)
     settings.check()
     if out: check_run(out, resume, folder)
     with run_folder(out, vars(settings), resume, folder) as run:
         benchmark, subsets = _read(settings, say)
         run.same_photos(benchmark.photos.digests())
-        return _compete(benchmark, subsets, settings, start, run, say).finish(run.path, say)
+        return _compete(benchmark, subsets, tasks, settings, start, run, say).finish(run.path, say)
 
 # %% ../../nbs/evaluation/06_compare.ipynb #5c93d71b
 def _free_folder(name):

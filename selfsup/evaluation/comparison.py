@@ -158,7 +158,7 @@ def _key(learned): return learned['accuracy'].replace(' ', '_')
 
 def _pretraining_facts(method, learned):
     "What the verdict wants to know of a pretraining; nothing is known of that of a given encoder"
-    if not learned: return dict(pretext=method.name.partition(',')[0])
+    if not learned: return dict(pretext=method.pretext)
     return dict(pretext=method.pretext, accuracy=np.mean([h[-1][_key(learned)] for h in learned['history']]),
                 **{k: learned[k] for k in ('chance', 'photos', 'seconds')})
 

@@ -17,7 +17,7 @@ from ..models.encoder import create_encoder
 from ..models.normalization import normalize_like
 from ..models.saved import load_encoder
 
-# %% ../../nbs/evaluation/01_methods.ipynb #b0a691b3
+# %% ../../nbs/evaluation/01_methods.ipynb #85a3d975
 @dataclass(frozen=True)
 class Method:
     "One way from photos with few labels to a classifier"
@@ -27,7 +27,7 @@ class Method:
     trains:str='everything' # Or 'the head'
     long:bool=False # Trains as long as pretraining and fine-tuning together
     all_labels:bool=False # Has every training label
-    pretext:str='' # Name of the pretext task that its encoder learned, if it is one
+    pretext:str='' # Name of the pretext task that its encoder learned, or of a given encoder
     against:tuple=() # Names of the methods it is held against; one that has some gets a verdict
     colour:str='gray' # In every figure
 
@@ -86,7 +86,7 @@ LONG = Method('from scratch, long', 'Random weights, trained as a whole on as ma
 ALL = Method('all labels', 'From scratch with every training label, for as many steps: what could be reached with '
              'more labels.', _fresh, long=True, all_labels=True)
 
-# %% ../../nbs/evaluation/01_methods.ipynb #0804b508
+# %% ../../nbs/evaluation/01_methods.ipynb #74052c04
 def pretext_methods(
     pretext:str, # Name of a pretext task
 )->list: # Frozen, fine-tuned
@@ -103,8 +103,9 @@ def saved_methods(
 )->list: # Frozen, fine-tuned
     "The two methods that start from an encoder of one's own"
     source, frozen = partial(_given, encoder=encoder), f'{name}, frozen'
-    return [Method(frozen, f"The encoder '{name}', which stays as it is, and a linear probe.", source, 'the head'),
-            Method(f'{name}, fine-tuned', f"The encoder '{name}', then trained as a whole.", source,
+    return [Method(frozen, f"The encoder '{name}', which stays as it is, and a linear probe.", source, 'the head',
+                   pretext=name),
+            Method(f'{name}, fine-tuned', f"The encoder '{name}', then trained as a whole.", source, pretext=name,
                    against=(SCRATCH.name, LONG.name, RANDOM.name, frozen))]
 
 def imagenet_method(

@@ -36,10 +36,10 @@ class Facts:
     scratch:Difference # To the run from scratch
     long:Difference # To the long run from scratch
     labels:int # Labels in all
-    accuracy:float # Of the pretext task on validation photos, a share
-    chance:float|None # Of the pretext task, a share; None where it has none
-    photos:int # Photos that pretraining saw
-    seconds:float # Of one pretraining
+    accuracy:float=0. # Of the pretext task on validation photos, a share
+    chance:float|None=None # Of the pretext task, a share; None where it has none
+    photos:int|None=None # Photos that pretraining saw; None if nothing is known of it
+    seconds:float=0. # Of one pretraining
     saving:str='' # Sentence on the labels saved, told where it helps
     elsewhere:dict=field(default_factory=dict) # Other numbers of labels, each with its `Difference` to from scratch
     stage:tuple=() # (stage that held-out labels chose most often, in how many seeds, last stage)
@@ -81,6 +81,7 @@ def _numbers(kind, f):
 
 # %% ../../nbs/evaluation/04_verdict.ipynb #063c9e77
 def _cost(f):
+    if f.photos is None: return ''
     took = f'{f.seconds:.0f} s' if f.seconds < 120 else f'{f.seconds/60:.0f} minutes'
     chance = '' if f.chance is None else f', chance {100*f.chance:.1f} %'
     return f'Pretraining on {f.photos:,} photos took {took}; {f.pretext} accuracy {100*f.accuracy:.1f} %{chance}.'
@@ -107,7 +108,7 @@ def _unsure(f):
             'would tell more.', *_photos(f)]
 
 def _photos(f):
-    if f.photos >= 5000: return []
+    if f.photos is None or f.photos >= 5000: return []
     return [f'Pretraining saw only {f.photos:,} photos; more photos without labels may make it better.']
 
 # %% ../../nbs/evaluation/04_verdict.ipynb #21a66eb2
@@ -144,4 +145,4 @@ def verdict(
     elsewhere = [f"With {n:,} labels: {_points(d)}, against 'from scratch'." for n, d in facts.elsewhere.items()]
     saving = [facts.saving] if facts.saving and kind == HELPS else []
     answer = [_headline(kind, facts), _numbers(kind, facts), _to_do(kind, facts), *_further(kind, facts)]
-    return Verdict(kind, [*answer, *elsewhere, *saving, _cost(facts), *filter(None, [facts.imagenet])])
+    return Verdict(kind, [*answer, *elsewhere, *saving, *filter(None, [_cost(facts), facts.imagenet])])

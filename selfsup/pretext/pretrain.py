@@ -22,6 +22,7 @@ from .learner import pretext_learner
 from .loaders import pretext_dls
 from .task import PretextTask, as_task, task_of
 from ..report import write_result
+from ..transfer.resume import KeepTraining
 from ..transfer.training import CountViews
 
 # %% ../../nbs/pretext/08_pretrain.ipynb #ff94bd70
@@ -39,6 +40,7 @@ class Say(Callback):
     order = Recorder.order + 1
     def __init__(self, say): self.say, self.start = say, time.time()
     def after_epoch(self):
+        if not len(self.recorder.values[-1]): return  # an epoch that was trained before
         done, spent = self.epoch + 1, time.time() - self.start
         left = f', about {duration(spent*(self.n_epoch/done - 1))} left' if done < self.n_epoch else ''
         told = task_of(self.dls).told(self.recorder.values[-1][-1])
@@ -53,6 +55,7 @@ def train_pretext(
     seed:int=0, # Of weights and batches
     say=noop, # Gets a line an epoch, such as `print`
     progress:Progress|None=None, # Counts the views, if this is a part of longer work
+    keep:KeepTraining|None=None, # Keeps the state after every epoch, and goes on from it
 )->Learner:
     "Pretrain an encoder by the task of `dls`"
     check_rate(lr)
@@ -61,7 +64,7 @@ def train_pretext(
     dls.train.rng.seed(seed)
     own = nullcontext(progress) if progress else Progress(training_views(dls, epochs), 'pretraining', say)
     with own as counted_in, learn.no_bar(), learn.no_logging():
-        learn.fit_one_cycle(epochs, lr, cbs=[Say(say), CountViews(counted_in, 'pretraining')])
+        learn.fit_one_cycle(epochs, lr, cbs=[Say(say), CountViews(counted_in, 'pretraining')] + ([keep] if keep else []))
     return learn
 
 def pretext_history(
