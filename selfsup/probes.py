@@ -119,10 +119,11 @@ def _directions(x, name): return F.normalize(torch.as_tensor(_table(np.asarray(x
 
 # %% ../nbs/46_probes.ipynb #aa622f19
 def _interval(hits, z=1.96):
-    "Wilson's (1927) interval of a share"
+    "Wilson's (1927) interval of a share; it holds the share, also where all or none are hits"
     n, p = len(hits), np.mean(hits)
     mid, half = p + z**2/(2*n), z*np.sqrt(p*(1 - p)/n + z**2/(4*n*n))
-    return (mid - half)/(1 + z**2/n), (mid + half)/(1 + z**2/n)
+    low, high = (mid - half)/(1 + z**2/n), (mid + half)/(1 + z**2/n)
+    return min(low, p), max(high, p)  # rounding may put a bound just past the share
 
 @dataclass(repr=False)
 class LayerProbe:
