@@ -123,6 +123,19 @@ def _probes(contest, features, idxs, seed, progress):
         probes[m] = contest.stages(fs, idxs, seed)
     return probes, knn
 
+def _read_off(contest, body, idxs, seed, say):
+    "Features of this encoder, of a random one and of the pixels; probes and votes of the neighbours on each"
+    dls = rotation_dls(contest.photos, contest.opener, say=say)
+    blank = random_encoder(dls, body.meta['arch'], seed, like=body).cut(body.n_stages)
+    n = len(contest.files) + len(contest.truth)
+    with Progress(2*n + 3*len(contest.truth), 'features of every stage', say) as contest.progress:
+        features = {THIS: contest.features(body), RANDOM_ENCODER: contest.features(blank)}
+        features[PIXELS] = pixel_features(contest)
+        probes, knn = _probes(contest, features, idxs, seed, contest.progress)
+    contest.progress = None
+    return features, probes, knn
+
+# %% ../nbs/72_evaluate.ipynb #9dddb3a7
 def _check(contest, idxs, labels):
     "`InputError` if the test has fewer than two photos, or there are too few labels to choose a stage"
     if len(contest.truth) < 2:
@@ -146,21 +159,16 @@ def evaluate(
 )->Evaluation:
     "What can be read off the frozen features of an encoder, stage by stage?"
     settings, start = {k: v for k, v in locals().items() if k != 'say'}, time.time()
-    at_least(0, seed=seed), parse_budget(labels)
+    at_least(0, seed=seed)
+    parse_budget(labels)
     if out: check_output(out, folder)
     body = load_encoder(encoder)
     contest = Contest(*open_photos(folder, labels_csv, size or body.meta.get('size') or 64, body.meta, say))
     idxs = label_subset(contest.labels, labels, seed)
     _check(contest, idxs, labels)
     out = output_folder(out, folder) if out else None
-    dls = rotation_dls(contest.photos, contest.opener, say=say)
-    blank = random_encoder(dls, body.meta['arch'], seed, like=body).cut(body.n_stages)
-    n = len(contest.files) + len(contest.truth)
-    with Progress(2*n + 3*len(contest.truth), 'features of every stage', say) as contest.progress:
-        features = {THIS: contest.features(body), RANDOM_ENCODER: contest.features(blank), PIXELS: pixel_features(contest)}
-        probes = _probes(contest, features, idxs, seed, contest.progress)
-    contest.progress = None
-    return _finish(Evaluation(settings, contest, idxs, body, features, *probes, time.time() - start), out, say)
+    read = _read_off(contest, body, idxs, seed, say)
+    return _finish(Evaluation(settings, contest, idxs, body, *read, time.time() - start), out, say)
 
 # %% ../nbs/72_evaluate.ipynb #561e3a9e
 def _finish(res, out, say):

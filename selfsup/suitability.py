@@ -183,6 +183,16 @@ def report(self:Suitability)->Report:
             .add('How it was measured', f'Two short runs, on the photos and on their shuffled patches; {len(self.files)} other photos were asked about. '
                  'From and to: 95 % interval over photos. Looks like its turn: correlation of the photo, shrunk to 16×16, with its own turns.'))
 
+# %% ../nbs/76_suitability.ipynb #ee959b6f
+def _estimate(photos, opener, angles, epochs, seed, say):
+    "Both runs, and what they say of the photos asked about"
+    learn, probs = _run(photos, opener, angles, epochs, seed, say)
+    _, shuffled = _run(photos, opener, angles, epochs, seed, say, ShufflePatches())
+    asked = photos.table[photos.table.split == 'valid']
+    x = torch.stack([opener(f).as_subclass(Tensor) for f in asked.path])
+    groups, likeness = _groups(asked, learn.model[0], opener, seed), self_similarity(x, angles).numpy()
+    return Suitability(list(asked.path), groups, probs, shuffled, likeness, opener)
+
 # %% ../nbs/76_suitability.ipynb #f8393827
 def suitability(
     folder:str, # Photos: train/, valid/, unlabelled/ or any folder of pictures; what lies in test/ is not touched
@@ -199,18 +209,18 @@ def suitability(
 )->Suitability:
     "Do these photos have an up? An estimate from two short runs; `InputError` under 60 photos"
     settings, start = {k: v for k, v in locals().items() if k != 'say'}, time.time()
-    at_least(1, n=n, epochs=epochs), at_least(5, n_ask=n_ask), at_least(8, size=size), at_least(0, seed=seed)
+    at_least(1, n=n, epochs=epochs)
+    at_least(5, n_ask=n_ask)
+    at_least(8, size=size)
+    at_least(0, seed=seed)
     check_angles(angles)
     if out: check_output(out, folder)
     everything = read_photos(folder, labels_csv, labelled=False, say=say)
     everything.tell(say)
-    photos, opener = _part(everything, n, n_ask, seed), OpenSquare(size, everything.bits)
-    out, asked = output_folder(out, folder) if out else None, photos.table[photos.table.split == 'valid']
-    learn, probs = _run(photos, opener, angles, epochs, seed, say)
-    _, shuffled = _run(photos, opener, angles, epochs, seed, say, ShufflePatches())
-    files, x = list(asked.path), torch.stack([opener(f).as_subclass(Tensor) for f in asked.path])
-    groups, likeness = _groups(asked, learn.model[0], opener, seed), self_similarity(x, angles).numpy()
-    res = Suitability(files, groups, probs, shuffled, likeness, opener, time.time() - start)
+    photos = _part(everything, n, n_ask, seed)
+    out = output_folder(out, folder) if out else None
+    res = _estimate(photos, OpenSquare(size, everything.bits), angles, epochs, seed, say)
+    res.seconds = time.time() - start
     if out: _save(res, out, settings, photos)
     say(f'{res}\n\n{duration(res.seconds)}' + (f"; written to {out/'report.html'}" if out else ''))
     return res
