@@ -58,7 +58,9 @@ def near_pairs(
         for start in range(0, len(x), 256):  # where many look alike, pairs are many
             i, j = _meet(x[start:start + 256, stretch], ordered)
             i, j = start + i, order[j]
-            bits = np.bitwise_count(x[i]^y[j]).sum(1, dtype=int)
-            near = bits <= most
-            found.append(np.stack([at[0][i[near]], at[1][j[near]], bits[near]], 1))
-    return np.unique(np.concatenate(found), axis=0)
+            differ = x[i]^y[j]
+            bits = np.bitwise_count(differ).sum(1, dtype=int)
+            new = (bits <= most) & ((differ == 0).argmax(1) == stretch)
+            found.append(np.stack([at[0][i[new]], at[1][j[new]], bits[new]], 1))
+    pairs = np.concatenate(found)
+    return pairs[np.lexsort((pairs[:, 1], pairs[:, 0]))]

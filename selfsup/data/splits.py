@@ -18,11 +18,13 @@ from .doubles import near_pairs
 def _groups(table, scan):
     "A number for each row of `table`; duplicates have the same one"
     t = table.merge(scan[['path', 'pixels', 'looks']], on='path')
-    near = near_pairs(list(t.looks), list(t.looks))[:, :2]
     n, rows = len(t), pd.Series(range(len(t)))
     same = np.stack([rows, rows.groupby(t.pixels).transform('first')], 1)
-    pairs = np.concatenate([near, same])
-    _, group = connected_components(coo_matrix((np.ones(len(pairs)), pairs.T), shape=(n, n)), directed=False)
+    look, looks = pd.factorize(t.looks)  # each look once: many pictures may share one
+    with_look = np.flatnonzero(t.looks != '')
+    pairs = np.concatenate([same, np.stack([with_look, n + look[with_look]], 1), n + near_pairs(looks, looks)[:, :2]])
+    graph = coo_matrix((np.ones(len(pairs)), pairs.T), shape=(n + len(looks),)*2)
+    group = connected_components(graph, directed=False)[1][:n]
     size = pd.Series(group).groupby(group).transform('size')
     most = np.maximum(2, t.groupby('label').label.transform('size').to_numpy()//10)
     return np.where(size > most, n + np.arange(n), group)
