@@ -17,8 +17,8 @@ from selfsup.data.drawn import draw_world
 from selfsup.data.photos import read_photos
 from selfsup.data.squares import OpenSquare
 from selfsup.errors import InputError
+from selfsup.evaluation.benchmark import Benchmark
 from selfsup.evaluation.compare import compare
-from selfsup.evaluation.contest import Contest
 from selfsup.evaluation.evaluate import evaluate
 from selfsup.pretext.learner import rotation_learner
 from selfsup.pretext.pretrain import pretrain
@@ -71,11 +71,11 @@ print(probs)
 
 def test_nothing_that_is_pickled_carries_photos(world, tmp_path):
     photos, opener = read_photos(world), OpenSquare(32)
-    contest = Contest(photos, opener)
+    benchmark = Benchmark(photos, opener)
     assert len(opener.kept) == len(photos.table)
-    again = pickle.loads(pickle.dumps(contest))
+    again = pickle.loads(pickle.dumps(benchmark))
     assert not again.opener.kept and len(pickle.dumps(opener)) < 1000
-    assert [p for p in private(pickle.dumps(contest), world) if isinstance(p, Path)] == []
+    assert [p for p in private(pickle.dumps(benchmark), world) if isinstance(p, Path)] == []
     dls = RotationDataLoaders.from_folder(world, bs=4, num_workers=0)
     learn = rotation_learner(dls)
     with learn.no_bar(), learn.no_logging(): learn.fit(1)
@@ -123,7 +123,7 @@ def test_the_network_is_tried_before_anything_is_trained(world, monkeypatch):
     lines = []
     def offline(*args, **kwargs): raise OSError('no network')
     monkeypatch.setattr('torchvision.models._api.load_state_dict_from_url', offline)
-    monkeypatch.setattr(compare_module, 'train_rotation', lambda *args, **kwargs: pytest.fail('; '.join(map(str, lines))))
+    monkeypatch.setattr(compare_module, 'train_pretext', lambda *args, **kwargs: pytest.fail('; '.join(map(str, lines))))
     with pytest.raises(pytest.fail.Exception, match='ImageNet weights were not compared'): compare(world, size=32, labels='5', say=lines.append)
 
 def test_everything_long_says_how_much_time_is_left(world, encoder, tmp_path, monkeypatch):
@@ -139,12 +139,12 @@ def test_everything_long_says_how_much_time_is_left(world, encoder, tmp_path, mo
     assert {'features of every stage', 'linear probes'} <= said(evaluate, encoder=encoder)
     assert {'looking at photos', 'looking at noise'} <= said(audit, size=32)
     assert {'pretraining', 'training with few labels', 'from scratch, long'} <= said(
-        compare, size=32, labels='5', seeds=1, epochs=1, steps=2, lrs=[1e-3], imagenet=False)
+        compare, size=32, labels='5', seeds=1, epochs=1, steps=[2], lrs=[1e-3], imagenet=False)
 
 def test_a_report_that_fails_loses_no_result(world, tmp_path, monkeypatch):
     lines = []
     monkeypatch.setattr('selfsup.evaluation.comparison.figure_png', lambda *args: 1/0)
     with pytest.raises(ZeroDivisionError):
-        compare(world, tmp_path/'out', size=32, labels='5', seeds=1, epochs=1, steps=2, lrs=[1e-3], imagenet=False, say=lines.append)
-    assert json.loads((tmp_path/'out'/'result.json').read_text())['verdict'] and any('from scratch' in str(line) for line in lines)
+        compare(world, tmp_path/'out', size=32, labels='5', seeds=1, epochs=1, steps=[2], lrs=[1e-3], imagenet=False, say=lines.append)
+    assert json.loads((tmp_path/'out'/'result.json').read_text())['verdicts'] and any('from scratch' in str(line) for line in lines)
     assert not (tmp_path/'out'/'report.html').exists()

@@ -74,11 +74,12 @@ def turns_guessed(
     turns:Turns, # The task
     level:float, # Share of false alarms
 )->Finding:
-    "How many turns a logistic regression guesses from it, cross-validated over pictures, which are the unit of the interval"
+    "How many turns a logistic regression guesses from it, cross-validated over pictures, the unit of the interval"
     value, *ends = 100*np.array(picture_interval(read_turn(x.numpy()), 1 - level, folds=5))
     low, high = np.clip(ends, 0, 100)
     chance = 100*turns.chance
-    return Finding(value, low, high, chance, _guessed, f'{value:.1f} % right, {low:.1f} to {high:.1f}, chance {chance:.1f} %')
+    words = f'{value:.1f} % right, {low:.1f} to {high:.1f}, chance {chance:.1f} %'
+    return Finding(value, low, high, chance, _guessed, words)
 
 # %% ../../nbs/checks/03_audit.ipynb #2961dcba
 def see_small(
@@ -148,11 +149,12 @@ def see_level_signs(
 
 CHECKS = [
     Check('mark', PLAIN, see_small, mark_found, WARNING, 'One place looks alike in many photos',
-          'Look at the photos shown in the report: crop the place off or cover it. If it is a pattern all over, it comes '
-          'from the making of the files, such as JPEG with coarse colour: try the photos shrunk by half.', 4000),
+          'Look at the photos shown in the report: crop the place off or cover it. If it is a pattern all over, it '
+          'comes from the making of the files, such as JPEG with coarse colour: try the photos shrunk by half.', 4000),
     Check('colour shift', PLAIN, see_shift, colour_shift, WARNING, 'Red or blue lies beside green, as behind a lens',
           'Every edge then tells which side was up. Try the photos in grey, or shrunk until the shift is small.', 4000),
-    Check('signs of detail', PHOTOS, see_level_signs, turns_guessed, WARNING, 'The signs of the finest detail tell the turn',
+    Check('signs of detail', PHOTOS, see_level_signs, turns_guessed, WARNING,
+          'The signs of the finest detail tell the turn',
           'A mark in a fixed place leaves such a trace, and JPEG with colour at half the resolution; try the photos '
           'shrunk by half: the trace of JPEG goes.'),
     Check('colour', PHOTOS, see_colour, turns_guessed, WARNING, 'Mean and spread of the colours tell the turn',
@@ -164,9 +166,11 @@ CHECKS += [
           'Sky above and ground below do that.'),
     Check('tiny blur', PHOTOS, see_blur, turns_guessed, HONEST, 'A 4×4 thumbnail tells the turn of some photos',
           'Light from above and sky do that. If that is all a network learns, crop at random and vary the brightness.'),
-    Check('shuffled patches', PHOTOS, see_patches, turns_guessed, HONEST, 'Patches without their places tell the turn of some photos',
+    Check('shuffled patches', PHOTOS, see_patches, turns_guessed, HONEST,
+          'Patches without their places tell the turn of some photos',
           'Shading and texture do that.'),
-    Check('fine detail', PHOTOS, see_detail, turns_guessed, HONEST, 'How strong the finest detail is tells the turn of some photos',
+    Check('fine detail', PHOTOS, see_detail, turns_guessed, HONEST,
+          'How strong the finest detail is tells the turn of some photos',
           'Things with upright edges do that, and so do JPEG blocks, which cannot be told from them here; '
           'try the photos shrunk by half: most of what is honest stays.')]
 
@@ -189,7 +193,9 @@ CHECKS += [
 # %% ../../nbs/checks/03_audit.ipynb #d119a5ca
 class _OtherFiles:
     "In place of each picture file that is named, another; the same each time"
-    def __init__(self, make, folder): self.make, self.folder, self.seeds, self.last, self.count = make, Path(folder), {}, [], 0
+    def __init__(self, make, folder):
+        self.make, self.folder = make, Path(folder)
+        self.seeds, self.last, self.count = {}, [], 0
     def __call__(self, o, **kwargs):
         if isinstance(o, dict): return {k: self(v) for k, v in o.items()}
         if isinstance(o, pd.Series): return o.map(self)
@@ -420,12 +426,14 @@ def audit_shortcuts(
     at_least(20, n=n, n_empty=n_empty, pictures=size)
     some = np.random.default_rng(seed).permutation(size)[:n].tolist()
     groups = {shown: [c for c in checks if c.shown == shown] for shown in dict.fromkeys(c.shown for c in checks)}
-    parts = {shown: some[:min(max(c.most for c in cs), n_empty if shown in EMPTY else n)] for shown, cs in groups.items()}
+    def most(shown, cs): return min(max(c.most for c in cs), n_empty if shown in EMPTY else n)
+    parts = {shown: some[:most(shown, cs)] for shown, cs in groups.items()}
     res = Audit([], turns, {}, [])
     with Progress(sum(map(len, parts.values())), 'looking at photos', say) as progress:
         for shown, cs in groups.items():
             progress.step(0, f'looking at {shown}')
-            with no_random(seed): found, view, notes = _group(dl, shown, cs, parts[shown], turns, .05/len(checks), progress)
+            with no_random(seed):
+                found, view, notes = _group(dl, shown, cs, parts[shown], turns, .05/len(checks), progress)
             res.looked += found
             res.notes += notes
             if found: res.views[shown] = view

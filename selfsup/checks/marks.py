@@ -162,7 +162,8 @@ _places = [['top left', 'top', 'top right'], ['left', 'middle', 'right'], ['bott
 @patch
 def words(self:Mark)->str:
     "Where it is, and how many photos have it"
-    if self.spread > .5: return f'not at one place, but in {64*self.spread:.0f} of 64 parts of the picture: a pattern all over'
+    if self.spread > .5:
+        return f'not at one place, but in {64*self.spread:.0f} of 64 parts of the picture: a pattern all over'
     row, column = self.place
     where = _places[min(2, int(3*row))][min(2, int(3*column))]
     have = f'about {self.share:.0%} of the photos have it' if self.share > .02 else 'few of the photos have it'

@@ -103,8 +103,8 @@ class Benchmark:
     def check_test(self):
         "`InputError` if there are too few test photos"
         if len(self.truth) > 1: return
-        raise InputError(f"'{self.photos.folder}' has {counted(len(self.truth), 'test picture')}; put at least two, better "
-                         'hundreds, into test/CLASS.')
+        raise InputError(f"'{self.photos.folder}' has {counted(len(self.truth), 'test picture')}; put at least two, "
+                         'better hundreds, into test/CLASS.')
 
 # %% ../../nbs/evaluation/02_benchmark.ipynb #ec119ac3
 class Recipe(NamedTuple):

@@ -86,7 +86,8 @@ class Pieces:
             self.progress.total -= kept['views']
             return [run_from_dict(r) for r in kept['runs']]
         before, runs = self.progress.done, make()
-        self.folder.keep(f'{name}.json', to_json(dict(views=self.progress.done - before, runs=list(map(run_as_dict, runs)))))
+        piece = dict(views=self.progress.done - before, runs=list(map(run_as_dict, runs)))
+        self.folder.keep(f'{name}.json', to_json(piece))
         self.folder.done = f"{counted(self.n, 'run')} and the pretraining are"
         return runs
 
@@ -96,8 +97,9 @@ def _pretrain(dls, settings, say, progress, folder):
     start, times, task = time.time(), settings.seeds if settings.each_seed else 1, task_of(dls)
     learns = []
     for seed in range(times):
-        before, keep = progress.done, KeepTraining(folder, f'{task_of(dls).name} {seed}', seed, say)
-        learns.append(train_pretext(dls, settings.arch, settings.epochs, settings.pretrain_lr, seed, say, progress, keep))
+        before, keep = progress.done, KeepTraining(folder, f'{task.name} {seed}', seed, say)
+        learn = train_pretext(dls, settings.arch, settings.epochs, settings.pretrain_lr, seed, say, progress, keep)
+        learns.append(learn)
         progress.total -= training_views(dls, settings.epochs) - (progress.done - before)  # of epochs that were kept
     facts = dict(history=[pretext_history(l) for l in learns], accuracy=task.metric_name, chance=task.chance,
                  photos=len(dls.train_ds), valid=len(dls.valid_ds), lost=dls.train.broken + dls.valid.broken,
@@ -174,7 +176,8 @@ def _views(benchmark, loaders, settings, methods, plan, steps, views):
     seeds, n_test, n = settings.seeds, len(benchmark.test_files), len(benchmark.files) + len(benchmark.test_files)
     whole = sum(m.trains == 'everything' and not m.long for m in methods)
     frozen = len(methods) - whole - 2
-    controls = 3*steps*(views*(seeds + .25*len(benchmark.lrs)) + benchmark.bs) + (seeds + 1)*n_test + len(benchmark.files)
+    controls = 3*steps*(views*(seeds + .25*len(benchmark.lrs)) + benchmark.bs)
+    controls += (seeds + 1)*n_test + len(benchmark.files)
     times = seeds if settings.each_seed else 1
     pretraining = sum(training_views(dls, settings.epochs) for dls in loaders)
     frozen_encoders = seeds + times*len(loaders) + frozen - 1 - len(loaders)
@@ -226,7 +229,7 @@ def _save_encoders(learned, out, photos, settings):
 # %% ../../nbs/evaluation/06_compare.ipynb #b79f9e84
 def compare(
     folder:str, # Photos: train/CLASS, valid/CLASS, test/CLASS; or CLASS alone; either with unlabelled/ beside
-    out:str|None=None, # New folder for result.json, files.csv, accuracy.png, report.html, encoder/; without it nothing is written
+    out:str|None=None, # New folder for report, result, figure and encoder; without it nothing is written
     labels:str='10%', # Labels to keep: a share of the training labels, or a number a class, such as 10
     seeds:int=5, # Times to draw labels and weights
     arch:str='small', # small, nin3 to nin5, or a name of torchvision's or timm's
@@ -246,9 +249,10 @@ def compare(
     say=say, # Gets a line for every step
 )->Comparison:
     "Does pretraining help on the photos of a folder? The seven steps, with baselines, seeds and intervals"
-    start, tasks = time.time(), [as_task(t) for t in ([pretext] if isinstance(pretext, (str, PretextTask)) else pretext)]
-    settings = Settings(str(folder), labels, seeds, arch, size, epochs, labels_csv, [t.meta() for t in tasks], steps, bs, lrs, pretrain_lr,
-                        each_seed, encoder, imagenet)
+    start = time.time()
+    tasks = [as_task(t) for t in ([pretext] if isinstance(pretext, (str, PretextTask)) else pretext)]
+    settings = Settings(str(folder), labels, seeds, arch, size, epochs, labels_csv, [t.meta() for t in tasks], steps,
+                        bs, lrs, pretrain_lr, each_seed, encoder, imagenet)
     settings.check()
     if out: check_run(out, resume, folder)
     with run_folder(out, vars(settings), resume, folder) as run:

@@ -84,7 +84,7 @@ def stages(self:Comparison)->dict:
 # %% ../../nbs/evaluation/05_comparison.ipynb #33237b29
 @patch
 def table(self:Comparison)->pd.DataFrame: # One row a method
-    "Test accuracy in %, mean and spread over seeds, with label count, training accuracy and what was chosen for each seed"
+    "Test accuracy in %, mean and spread over seeds, with labels, training accuracy and what was chosen in each seed"
     rows = {m.name: self._row(self.of(m.name)) for m in self.methods if self.of(m.name)}
     return pd.DataFrame(rows).T.rename_axis('method')
 
@@ -254,7 +254,8 @@ def _pretraining_notes(self:Comparison):
         yield (f"{name}: {once if len(p['history']) == 1 else each}; it took {duration(p['seconds'])} a time and saw "
                f"{p['photos']:,} photos, none of them from the test.")
         last = 100*np.mean([h[-1][_key(p)] for h in p['history']])
-        yield f"{p['accuracy'].capitalize()} on {p['valid']:,} validation photos: {last:.1f} %; chance is {100*p['chance']:.1f} %."
+        yield (f"{p['accuracy'].capitalize()} on {p['valid']:,} validation photos: {last:.1f} %; chance is "
+               f"{100*p['chance']:.1f} %.")
         for f in p['lost']: yield f"'{f}' was lost during pretraining: replaced in training, left out in validation."
 
 @patch
@@ -314,8 +315,10 @@ def save_numbers(self:Comparison,
     out:str|Path, # A folder
 ):
     "Write result.json and files.csv into `out`"
-    runs, lengths = ([_as_dict(r, self.truth) for r in rs] for rs in (self.curve.runs + self.controls, self.curve.lengths))
-    methods = [dict(name=m.name, what=m.what, trains=m.trains, pretext=m.pretext, against=m.against) for m in self.methods]
+    runs = [_as_dict(r, self.truth) for r in self.curve.runs + self.controls]
+    lengths = [_as_dict(r, self.truth) for r in self.curve.lengths]
+    fields = 'name', 'what', 'trains', 'pretext', 'against'
+    methods = [{f: getattr(m, f) for f in fields} for m in self.methods]
     write_result(Path(out), self.photos, settings=self.settings, classes=self.photos.classes,
                  test_files=self.photos.files('test'), truth=self.truth, notes=self.notes(), pretraining=self.pretraining,
                  differences=self.differences().reset_index().to_dict('records'), methods=methods,
@@ -341,7 +344,8 @@ def save(self:Comparison,
 # %% ../../nbs/evaluation/05_comparison.ipynb #b1645d47
 def _markdown(t):
     "A table in markdown"
-    rows = [[t.index.name, *t.columns], ['---']*(t.shape[1] + 1), *([i, *r] for i, r in zip(t.index, t.values.tolist()))]
+    body = [[i, *r] for i, r in zip(t.index, t.values.tolist())]
+    rows = [[t.index.name, *t.columns], ['---']*(t.shape[1] + 1), *body]
     return '\n'.join('| ' + ' | '.join(map(str, r)) + ' |' for r in rows)
 
 @patch

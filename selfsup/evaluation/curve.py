@@ -119,7 +119,8 @@ def saving(self:Curve,
     need, most = self.labels_needed(ours.mean()), max(self.accuracies(SCRATCH.name))
     saved = f'some {need - labels:,.0f} labels are saved'
     if need <= labels: return f"{start}, and '{SCRATCH.name}' needs no more: no labels are saved."
-    if len(d.seeds) < 2: return f"{start}; one seed cannot show a difference to '{SCRATCH.name}', so no saving is claimed."
+    if len(d.seeds) < 2:
+        return f"{start}; one seed cannot show a difference to '{SCRATCH.name}', so no saving is claimed."
     if d.low <= 0:
         seen = f'{d.points:+.1f} points, 95 % interval {d.low:+.1f} to {d.high:+.1f}'
         return f"{start}; no difference to '{SCRATCH.name}' was seen there ({seen}), so no saving is claimed."
@@ -227,7 +228,9 @@ def length_accuracies(self:Curve,
     "Balanced test accuracy of `method` at each length, at the first budget"
     w, res = class_weights(self.truth), {}
     for r in self.lengths:
-        if r.method == method: res.setdefault(r.tuned['steps'], []).append(100*((r.preds == self.truth)*w).sum()/w.sum())
+        if r.method != method: continue
+        accuracy = 100*((r.preds == self.truth)*w).sum()/w.sum()
+        res.setdefault(r.tuned['steps'], []).append(accuracy)
     return {n: np.array(res[n]) for n in sorted(res)}
 
 @patch
@@ -240,8 +243,8 @@ def plot_lengths(self:Curve,
     colours = {m.name: m.colour for m in self.methods}
     for i, (name, acc) in enumerate((n, a) for n, a in lines.items() if a):
         mean, half = _bars(acc)
-        ax.errorbar(np.array(list(acc))*1.03**i, mean, half, marker='o', ms=4, capsize=2, color=colours.get(name, 'gray'),
-                    label=name)
+        x, colour = np.array(list(acc))*1.03**i, colours.get(name, 'gray')
+        ax.errorbar(x, mean, half, marker='o', ms=4, capsize=2, color=colour, label=name)
     ticks = sorted({n for acc in lines.values() for n in acc})
     ax.set(xscale='log', xlabel='batches of training', ylabel='balanced test accuracy, %')
     ax.set_xticks(ticks, [f'{t:,}' for t in ticks])

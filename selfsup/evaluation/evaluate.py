@@ -42,7 +42,8 @@ def pixel_features(
     return res
 
 # %% ../../nbs/evaluation/07_evaluate.ipynb #06490270
-_columns = {'held out': 'held out %', 'test': 'test %', 'low': 'from', 'high': 'to', 'balanced': 'balanced %', 'kNN': 'kNN %'}
+_columns = {'held out': 'held out %', 'test': 'test %', 'low': 'from', 'high': 'to', 'balanced': 'balanced %',
+            'kNN': 'kNN %'}
 
 @dataclass(repr=False)
 class Evaluation:
@@ -81,7 +82,8 @@ def _balanced(self:Evaluation, name): return self.probes[name].table.loc[self.pr
 def answer(self:Evaluation)->str:
     "One sentence: the stage that was chosen, and what it gains over the better of the two others, over test photos"
     other = max((RANDOM_ENCODER, PIXELS), key=self._balanced)
-    d, low, high = 100*np.array(paired_interval(self._hits(THIS), self._hits(other), self.benchmark.truth, balanced=True))
+    pair = self._hits(THIS), self._hits(other)
+    d, low, high = 100*np.array(paired_interval(*pair, self.benchmark.truth, balanced=True))
     stages = list(self.probes[THIS].probes)
     return (f'Held-out labels chose stage {stages.index(self.best) + 1} of {len(stages)}: '
             f'{100*self._balanced(THIS):.1f} % balanced test accuracy with one draw of {len(self.idxs):,} labels, '
@@ -175,7 +177,8 @@ def evaluate(
     idxs = label_subset(benchmark.labels, labels, seed)
     _check(benchmark, idxs, labels)
     out = output_folder(out, folder) if out else None
-    settings = dict(folder=str(folder), encoder=str(encoder), labels=labels, labels_csv=labels_csv, size=size, seed=seed)
+    settings = dict(folder=str(folder), encoder=str(encoder), labels=labels, labels_csv=labels_csv, size=size,
+                    seed=seed)
     res = _evaluate(benchmark, body, idxs, settings, say)
     res.seconds = time.time() - start
     return _finish(res, out, say)

@@ -16,7 +16,7 @@ from ..data.pictures import PILUpright
 from ..lettering import plain
 from ..models.encoder import eval_mode
 from ..models.features import stage_outputs
-from ..pretext.rotation import RotationDL
+from ..pretext.rotation import Rotation
 
 # %% ../../nbs/evaluation/08_figures.ipynb #36df8d44
 def _shown_once(fig):
@@ -189,7 +189,7 @@ def attention_maps(
 # %% ../../nbs/evaluation/08_figures.ipynb #d1ce6b10
 def _turns(learn):
     "The angles of the task as text"
-    if not isinstance(learn.dls.valid, RotationDL):
+    if not isinstance(getattr(learn.dls, 'task', None), Rotation):
         raise InputError('learn is no learner of the rotation task; make one with rotation_learner.')
     if not len(learn.dls.valid_ds): raise InputError('learn has no validation pictures; give the loaders some.')
     return [f'{a:g}°' for a in learn.dls.vocab]

@@ -69,7 +69,8 @@ class Encoders:
         encoders = self.pretrained[pretext]
         if len(encoders) == 1: return encoders[0]
         if seed >= len(encoders):
-            raise InputError(f"There are {len(encoders)} encoders for '{pretext}'; give one for each seed, or one for all.")
+            raise InputError(f"There are {len(encoders)} encoders for '{pretext}'; give one for each seed, or one for "
+                             'all.')
         return encoders[seed]
 
 # %% ../../nbs/evaluation/01_methods.ipynb #8eb4fa16
@@ -152,7 +153,8 @@ def named_encoder(
     name, used = name.strip(), ['from scratch', 'random', 'ImageNet', 'all labels', *taken]
     if not name or not file:
         raise InputError(f"encoder is '{text}'; give a name and a saved encoder, such as mine=pretrained/.")
-    if '/' in name: raise InputError(f"encoder is called '{name}'; give it a name without a slash, such as mine={file}.")
+    if '/' in name:
+        raise InputError(f"encoder is called '{name}'; give it a name without a slash, such as mine={file}.")
     if name.lower() in [u.lower() for u in used]:
         raise InputError(f"encoder is called '{name}', which is a method already; give it another name.")
     return name, load_encoder(file)
