@@ -28,7 +28,7 @@ from ..data.photos import read_photos
 from ..data.squares import OpenSquare
 from ..output import check_output, output_folder
 from ..pretext.loaders import rotation_dls
-from ..pretext.rotation import INVALID, RotationDL, check_angles, rotate
+from ..pretext.rotation import INVALID, Rotation, RotationDL, check_angles, rotate
 from ..statistics import picture_interval
 from ..report import Report, end_report, write_result
 
@@ -411,6 +411,13 @@ def _read(check, x, turns, level, notes):
     except InputError as e: notes.append(f'Not tried: {check.name} ({e}).')
 
 # %% ../../nbs/checks/03_audit.ipynb #b27bc74b
+def _check_turns(dls):
+    "`InputError` for loaders of another pretext task"
+    task = getattr(dls, 'task', None)
+    if task is None or isinstance(task, Rotation): return
+    raise InputError(f'The audit asks what tells the turn, and these loaders ask for another target ({task.name}); '
+                     'audit the same photos with RotationDataLoaders or rotation_dls.')
+
 def audit_shortcuts(
     dls:DataLoaders, # From `RotationDataLoaders`, `rotation_dls`, or any whose labels are turns; `dls.train` is tested
     n:int=4000, # Photos at most, drawn at random; a `Check` may look at fewer
@@ -421,6 +428,7 @@ def audit_shortcuts(
 )->Audit:
     "Try to guess the turn without seeing what is in the picture; `InputError` under 20 pictures or 16 pixels a side"
     start, checks = time.time(), CHECKS if checks is None else checks
+    _check_turns(dls)
     dl, turns = dls.train, Turns(list(dls.vocab))
     size = len(dl.dataset)//(1 if isinstance(dl, RotationDL) else turns.k)
     at_least(20, n=n, n_empty=n_empty, pictures=size)

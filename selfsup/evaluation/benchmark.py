@@ -32,7 +32,7 @@ class Run:
     train_accuracy:float # On the labelled photos
     preds:np.ndarray # Predicted class of each test photo
     seconds:float # Tuning and training; neither predictions nor the features of a frozen encoder
-    stages:LayerProbe|None=None # Of a frozen encoder: a probe for every stage, one of them chosen; without labels to choose with, nothing
+    stages:LayerProbe|None=None # Of a frozen encoder: a probe for every stage, if there were labels to choose one
 
 # %% ../../nbs/evaluation/02_benchmark.ipynb #b80f31a1
 def run_as_dict(

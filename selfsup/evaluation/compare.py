@@ -271,10 +271,10 @@ def demo(
     labels:str='10', # Labels to keep: a number a class, or a share such as 10%
     seeds:int=3, # Times to draw labels and weights
     *,
-    train:int=150, # Training pictures a class
+    train:int=100, # Training pictures a class
     test:int=60, # Test pictures a class
-    epochs:int=6, # Passes of pretraining over the pictures
-    steps:list[int]=(40, 120), # Lengths of training with few labels to choose from, in batches
+    epochs:int=5, # Passes of pretraining over the pictures
+    steps:list[int]=(30, 90), # Lengths of training with few labels to choose from, in batches
     resume:bool=False, # Go on with a demo that was stopped, in the folder `out`
     say=say, # Gets a line for every step
 )->Comparison:
@@ -287,4 +287,4 @@ def demo(
         say(f'drawing {len(classes)*(train + valid + test):,} pictures into {out/"world"}')
         draw_world(out/'world', train=train, valid=valid, test=test, classes=classes, size=32, clutter=.2)
     return compare(out/'world', out/'results', labels=labels, seeds=seeds, size=32, epochs=epochs, steps=steps,
-                   lrs=[1e-3, 3e-3], each_seed=False, imagenet=False, resume=resume, say=say)
+                   bs=16, lrs=[1e-3, 3e-3], each_seed=False, imagenet=False, resume=resume, say=say)

@@ -23,7 +23,8 @@ from ..statistics import paired_interval
 from ..models.features import Features, stage_names
 from ..models.saved import load_encoder, save_encoder
 from ..output import check_output, output_folder
-from ..pretext.loaders import rotation_dls
+from ..pretext.loaders import pretext_dls
+from ..pretext.task import TASKS, as_task
 from ..report import Report, end_report, write_result
 from ..transfer.finetune import open_photos
 from ..transfer.probes import knn_predict, plot_stages
@@ -184,10 +185,15 @@ def evaluate(
     return _finish(res, out, say)
 
 # %% ../../nbs/evaluation/07_evaluate.ipynb #c95f45b3
+def _task(body):
+    "The task that an encoder learned, for the random encoder to see the same views; rotation if it is not known"
+    learned = body.meta.get('pretext') or {}
+    return as_task(learned if learned.get('name') in TASKS else 'rotation')
+
 def _evaluate(benchmark, body, idxs, settings, say):
     "Features, probes and votes"
     seed, n = settings['seed'], len(benchmark.files) + len(benchmark.truth)
-    dls = rotation_dls(benchmark.photos, benchmark.opener, say=say)
+    dls = pretext_dls(benchmark.photos, benchmark.opener, _task(body), say=say)
     blank = random_encoder(dls, body.meta['arch'], seed, like=body).cut(body.n_stages)
     with Progress(2*n + 3*len(benchmark.truth), 'features of every stage', say) as benchmark.progress:
         features = {THIS: benchmark.features(body), RANDOM_ENCODER: benchmark.features(blank)}

@@ -13,7 +13,8 @@ from fastai.vision.all import *
 from ..models.heads import by_depth
 from ..models.normalization import check_agree, normalization_of, normalize_like
 from ..models.saved import as_encoder
-from .task import task_of
+from .rotation import Rotation
+from .task import PretextTask, task_of
 from .views import LeaveOutInvalid
 from ..transfer.training import check_batches, encoder_learner
 
@@ -27,10 +28,11 @@ def pretext_learner(
     metrics=None, # Default that of the task
     cbs=None, # More callbacks
     splitter=by_depth, # Parameter groups of the model
+    task:PretextTask|None=None, # Default that of `dls`; to be given where `dls` makes views by other means
     **kwargs
 )->Learner: # `model[0]` is the encoder, `model[1]` the head
     "A `Learner` that guesses the targets of a pretext task"
-    task, encoder = task_of(dls), as_encoder(arch, pretrained)
+    task, encoder = task or task_of(dls), as_encoder(arch, pretrained)
     check_batches(dls)
     kept = ('arch', 'family', 'stages', 'normalization')  # the rest tells of an earlier training
     encoder.meta = {k: v for k, v in encoder.meta.items() if k in kept} | {'pretext': task.meta()}
@@ -41,11 +43,12 @@ def pretext_learner(
 
 @delegates(pretext_learner)
 def rotation_learner(
-    dls:DataLoaders, # From `RotationDataLoaders`, or any `DataBlock` with a `RotationBlock`
+    dls:DataLoaders, # From `RotationDataLoaders`, any `DataBlock` with a `RotationBlock`, or any whose labels are angles
     arch='small', # What `as_encoder` takes; to train a saved encoder or another one further, its file or itself
     **kwargs
 )->Learner: # `model[0]` is the encoder, `model[1]` the head
     "A `Learner` that guesses the turn"
-    if (name := task_of(dls).name) != 'rotation':
-        raise InputError(f'The loaders are those of the pretext task {name}; pretext_learner takes them.')
-    return pretext_learner(dls, arch, **kwargs)
+    task = getattr(dls, 'task', None) or Rotation(getattr(dls, 'vocab', ()))
+    if not isinstance(task, Rotation):
+        raise InputError(f'The loaders are those of the pretext task {task.name}; pretext_learner takes them.')
+    return pretext_learner(dls, arch, task=task, **kwargs)

@@ -99,7 +99,10 @@ def task_class(
     return getattr(import_module(f'selfsup.pretext.{name}'), TASKS[name])
 
 def as_task(
-    task='rotation', # A key of `TASKS`, for the task with its defaults; or a task itself
+    task='rotation', # A key of `TASKS`, for the task with its defaults; what `meta` says of a task; or a task itself
 )->PretextTask:
     "Whatever functions take as a pretext task"
-    return task if isinstance(task, PretextTask) else task_class(task)()
+    if isinstance(task, PretextTask): return task
+    if not isinstance(task, dict): return task_class(task)()
+    options = dict(task)
+    return task_class(options.pop('name'))(**options)
