@@ -10,11 +10,14 @@ __all__ = ['check_same', 'RunFolder', 'run_folder', 'Stopped', 'check_run']
 # %% ../nbs/06_run_folder.ipynb #fed9b8f4
 from .errors import InputError
 import json
+import os
 import shutil
 from contextlib import contextmanager
 from pathlib import Path
+from fastcore.basics import patch
 from filelock import FileLock, Timeout
-from .output import check_output, output_folder, write_json, write_whole
+from .console import say
+from .output import WriteError, check_output, check_room, clear_parts, output_folder, write_json, write_whole
 
 # %% ../nbs/06_run_folder.ipynb #7c1b0266
 def check_same(
@@ -39,31 +42,53 @@ class RunFolder:
     "A folder that a run writes into as it goes"
     def __init__(self,
         path:Path|None, # The folder of the results, if there is one
-        settings:dict, # What the run was asked to do
+        settings:dict={}, # What the run was asked to do
+        say=say, # Gets a line if a piece cannot be kept
     ):
-        self.path, self.settings = path and Path(path), settings
-        self.new = path and not self.path.exists()
+        self.path, self.settings, self.say = path and Path(path), settings, say
+        self.new = path and not os.path.exists(path)
         self.done = '' # what is finished, in words, for whoever stops the run
     @property
     def parts(self): return self.path/'unfinished'
+    @property
+    def pieces(self): # Names of what is kept
+        return {f.name for f in self.parts.glob('[!.]*')} - {'lock', 'run.json', 'photos.json'} if self.path else set()
     def keep(self,
         name:str, # Of a finished piece
         data:bytes|str, # What it came to
-    ):
-        "Write a finished piece, whole or not at all"
-        if self.path: write_whole(self.parts/name, data)
-    def kept(self,
-        name:str, # Of a finished piece
-    )->bytes|None: # What it came to, or nothing if it was not finished
-        "What an earlier part of the run kept"
-        if self.path and (self.parts/name).is_file(): return (self.parts/name).read_bytes()
-    def same_photos(self,
-        photos:dict, # Path to a digest of the picture
-    ):
-        "`InputError` if the run began with other photos"
-        was = self.kept('photos.json')
-        if was: check_same(json.loads(was), photos, self.path, 'photos')
-        else: self.keep('photos.json', json.dumps(photos))
+    )->bool: # Is it kept?
+        "Write a finished piece, whole or not at all; if that cannot be done, say so"
+        if not self.path: return False
+        try: write_whole(self.parts/name, data)
+        except WriteError as e:
+            self.say(f"'{name}' could not be kept for --resume ({e.__cause__.strerror}); the run goes on.")
+            return False
+        return True
+
+# %% ../nbs/06_run_folder.ipynb #d1223074
+@patch
+def kept(self:RunFolder,
+    name:str, # Of a finished piece
+)->bytes|None: # What it came to, or nothing if it was not finished
+    "What an earlier part of the run kept"
+    if self.path and (self.parts/name).is_file(): return (self.parts/name).read_bytes()
+
+@patch
+def same_photos(self:RunFolder,
+    photos:dict, # Path to a digest of the picture
+):
+    "`InputError` if the run began with other photos"
+    if not self.path: return
+    was = self.kept('photos.json')
+    if was: check_same(json.loads(was), photos, self.path, 'photos')
+    else: write_json(self.parts/'photos.json', photos)
+
+@patch
+def check_room(self:RunFolder,
+    n:int, # Bytes that will be written
+):
+    "`InputError` if the disk is too full"
+    if self.path: check_room(self.path, n)
 
 # %% ../nbs/06_run_folder.ipynb #7ab7046c
 @contextmanager
@@ -72,56 +97,69 @@ def run_folder(
     settings:dict, # What the run is asked to do
     resume:bool=False, # Go on with the run in `path`; if there is none, begin
     photos:str|Path|None=None, # Folder of the photos, where the results must not lie
+    say=say, # Gets a line if a piece cannot be kept
 ): # Gives a `RunFolder`
     "The folder of a run, for a `with` statement; what is unfinished at its end stays for `resume`"
-    run = RunFolder(path, settings)
+    run = RunFolder(path, settings, say)
     if path is None:
         yield run
         return
     check_run(path, resume, photos)
     if not run.parts.is_dir():
         output_folder(path, photos)
-        run.parts.mkdir()
+        run.parts.mkdir(exist_ok=True)
     with _locked(run):
         _check_terms(run)
         yield run
-        shutil.rmtree(run.parts)
+        _clear(run)
 
+def _lock(run):
+    "Let no other process in"
+    lock = FileLock(run.parts/'lock')
+    try: lock.acquire(timeout=0)
+    except Timeout:
+        raise InputError(f"Another process is at work in '{run.path}'; wait until it ends, or give another "
+                         'folder.') from None
+    except OSError as e: raise WriteError(f"'{lock.lock_file}' cannot be written ({e.strerror}).") from e
+    return lock
+
+# %% ../nbs/06_run_folder.ipynb #91f558af
 class Stopped(KeyboardInterrupt):
     "A run that was stopped by hand, with what is kept of it"
 
 @contextmanager
 def _locked(run):
     "Let no other process in; a run that kept nothing leaves nothing"
-    lock = FileLock(run.parts/'lock')
-    try: lock.acquire(timeout=0)
-    except Timeout:
-        raise InputError(f"Another process is at work in '{run.path}'; wait until it ends, or give another "
-                         'folder.') from None
+    lock = _lock(run)
     try: yield
     except BaseException as e:
-        kept = _is_kept(run)
-        if isinstance(e, KeyboardInterrupt): raise Stopped(_what_is_kept(run, kept)) from None
+        kept = _what_is_kept(run)
+        if not run.pieces: _clear(run)
+        if isinstance(e, KeyboardInterrupt): raise Stopped(f"Stopped. {kept or 'Nothing was finished yet.'}") from None
+        if isinstance(e, WriteError) and kept: raise WriteError(f'{e} {kept}') from e
         raise
     finally: lock.release()
 
-# %% ../nbs/06_run_folder.ipynb #fd1da68b
-def _is_kept(run):
-    "Is a piece kept? If not, the folders that were made are removed"
-    if {f.name for f in run.parts.iterdir()} - {'lock', 'run.json', 'photos.json'}: return True
-    shutil.rmtree(run.parts)
+def _clear(run):
+    "Remove what is unfinished: at once, so that what is left by a kill is one thing or the other; and an empty folder"
+    if not run.parts.is_dir(): return
+    gone = run.path/'.finished'
+    os.replace(run.parts, gone)
+    shutil.rmtree(gone)
     if run.new and not any(run.path.iterdir()): run.path.rmdir()
-    return False
 
-def _what_is_kept(run, kept):
-    if not kept: return 'Stopped. Nothing was finished yet.'
-    return f"Stopped. {run.done or 'A part is'} kept in '{run.path}'; the same command with --resume goes on."
+# %% ../nbs/06_run_folder.ipynb #fd1da68b
+def _what_is_kept(run):
+    if not run.pieces: return ''
+    return f"{run.done or 'A part is'} kept in '{run.path}'; the same command with --resume goes on."
 
 def _check_terms(run):
-    "Note the settings of a run that is new; else compare them"
+    "Compare the settings with those of what is kept; if nothing is, note them"
+    clear_parts(run.path)
     was = run.kept('run.json')
-    if was: check_same(json.loads(was), run.settings, run.path)
-    else: write_json(run.parts/'run.json', run.settings)
+    if run.pieces and was: return check_same(json.loads(was), run.settings, run.path)
+    (run.parts/'photos.json').unlink(missing_ok=True)
+    write_json(run.parts/'run.json', run.settings)
 
 # %% ../nbs/06_run_folder.ipynb #00152140
 def check_run(
@@ -130,11 +168,14 @@ def check_run(
     photos:str|Path|None=None, # Folder of the photos, where the results must not lie
 ):
     "`InputError` for a folder that cannot be begun in, or gone on with"
-    path = Path(path)
-    if (path/'unfinished').is_dir():
-        if resume: return
+    run = RunFolder(path)
+    if os.path.isdir(run.parts):
+        _lock(run).release()
+        if resume or not (run.pieces or _results(run)): return
         raise InputError(f"'{path}' holds a run that is not finished; go on with it by --resume, delete the folder, or "
                          'give another.')
-    if resume and (path/'result.json').is_file():
+    if resume and os.path.isfile(run.path/'result.json'):
         raise InputError(f"The run in '{path}' is finished; there is nothing to go on with.")
     check_output(path, photos)
+
+def _results(run): return {f.name for f in run.path.glob('[!.]*')} - {'unfinished'}

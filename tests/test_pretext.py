@@ -119,7 +119,7 @@ def test_another_task_is_pretrained_and_written_down(world, tmp_path):
     lines = []
     file = pretrain(world, tmp_path/'pre', size=16, epochs=1, pretext=Channels(3), say=lines.append)
     result = json.loads((tmp_path/'pre'/'result.json').read_text())
-    assert result['pretext'] == load_encoder(file).meta['pretext'] == {'name': 'channels', 'k_train': 3}
+    assert result['settings']['pretext'] == load_encoder(file).meta['pretext'] == {'name': 'channels', 'k_train': 3}
     assert set(result['history'][0]) == {'train_loss', 'valid_loss', 'channels_accuracy'}
     assert result['chance'] == pytest.approx(1/6) and 0 <= load_encoder(file).meta['channels_accuracy'] <= 1
     assert any('by channels' in str(l) for l in lines) and any('channels accuracy' in str(l) for l in lines)

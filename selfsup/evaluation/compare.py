@@ -82,14 +82,15 @@ class Pieces:
         kept = self.folder.kept(f'{name}.json')
         self.n += 1
         if kept:
+            self._done()
             kept = json.loads(kept)
             self.progress.total -= kept['views']
             return [run_from_dict(r) for r in kept['runs']]
         before, runs = self.progress.done, make()
         piece = dict(views=self.progress.done - before, runs=list(map(run_as_dict, runs)))
-        self.folder.keep(f'{name}.json', to_json(piece))
-        self.folder.done = f"{counted(self.n, 'run')} and the pretraining are"
+        if self.folder.keep(f'{name}.json', to_json(piece)): self._done()
         return runs
+    def _done(self): self.folder.done = f"{counted(self.n, 'run')} and the pretraining are"
 
 # %% ../../nbs/evaluation/06_compare.ipynb #097f297c
 def _pretrain(dls, settings, say, progress, folder):
@@ -97,10 +98,9 @@ def _pretrain(dls, settings, say, progress, folder):
     start, times, task = time.time(), settings.seeds if settings.each_seed else 1, task_of(dls)
     learns = []
     for seed in range(times):
-        before, keep = progress.done, KeepTraining(folder, f'{task.name} {seed}', seed, say)
+        keep = KeepTraining(folder, f'{task.name} {seed}', seed)
         learn = train_pretext(dls, settings.arch, settings.epochs, settings.pretrain_lr, seed, say, progress, keep)
         learns.append(learn)
-        progress.total -= training_views(dls, settings.epochs) - (progress.done - before)  # of epochs that were kept
     facts = dict(history=[pretext_history(l) for l in learns], accuracy=task.metric_name, chance=task.chance,
                  photos=len(dls.train_ds), valid=len(dls.valid_ds), lost=dls.train.broken + dls.valid.broken,
                  seconds=(time.time() - start)/times)

@@ -16,12 +16,13 @@ from ..console import Progress, counted, duration, say
 from ..data.photos import read_photos
 from ..data.squares import OpenSquare
 from ..models.encoder import create_encoder
-from ..models.saved import save_encoder
-from ..output import check_output, output_folder
+from ..models.saved import load_encoder, save_encoder
 from .learner import pretext_learner
 from .loaders import pretext_dls
 from .task import PretextTask, as_task, task_of
 from ..report import write_result
+from ..run_folder import run_folder
+from ..transfer.finetune import bits_for
 from ..transfer.resume import KeepTraining
 from ..transfer.training import CountViews
 
@@ -38,11 +39,14 @@ def training_views(
 class Say(Callback):
     "Tell the epoch, the accuracy of the pretext task on validation photos, and the time"
     order = Recorder.order + 1
-    def __init__(self, say): self.say, self.start = say, time.time()
+    def __init__(self, say, progress): self.say, self.progress, self.start, self.trained = say, progress, time.time(), 0
     def after_epoch(self):
-        if not len(self.recorder.values[-1]): return  # an epoch that was trained before
+        if not len(self.recorder.values[-1]):  # an epoch that was trained before
+            self.progress.total -= training_views(self.dls)
+            return
+        self.trained += 1
         done, spent = self.epoch + 1, time.time() - self.start
-        left = f', about {duration(spent*(self.n_epoch/done - 1))} left' if done < self.n_epoch else ''
+        left = f', about {duration(spent*(self.n_epoch - done)/self.trained)} left' if done < self.n_epoch else ''
         told = task_of(self.dls).told(self.recorder.values[-1][-1])
         self.say(f'pretraining, epoch {done} of {self.n_epoch}: {told}, {duration(spent)}{left}')
 
@@ -64,7 +68,8 @@ def train_pretext(
     dls.train.rng.seed(seed)
     own = nullcontext(progress) if progress else Progress(training_views(dls, epochs), 'pretraining', say)
     with own as counted_in, learn.no_bar(), learn.no_logging():
-        learn.fit_one_cycle(epochs, lr, cbs=[Say(say), CountViews(counted_in, 'pretraining')] + ([keep] if keep else []))
+        cbs = [Say(say, counted_in), CountViews(counted_in, 'pretraining')] + ([keep] if keep else [])
+        learn.fit_one_cycle(epochs, lr, cbs=cbs)
     return learn
 
 def pretext_history(
@@ -80,8 +85,8 @@ train_rotation, rotation_history = train_pretext, pretext_history
 def pretrain(
     folder:str, # Photos: train/, valid/, unlabelled/ or any folder of pictures; what lies in test/ is not touched
     out:str, # New folder for encoder.safetensors, encoder.json, result.json and files.csv
-    arch:str='small', # small, nin3 to nin5, or a name of torchvision's or timm's
-    size:int=64, # Side of the square pictures in pixels
+    arch:str|None=None, # small, nin3 to nin5, or a name of torchvision's or timm's; default small
+    size:int|None=None, # Side of the square pictures in pixels; default that of start_from, else 64
     epochs:int=20, # Passes over the photos
     labels_csv:str|None=None, # CSV with columns path, class, split instead of class folders
     pretext:PretextTask|str='rotation', # Pretext task, by its name
@@ -89,32 +94,50 @@ def pretrain(
     bs:int=32, # Photos a batch; each gives several views
     lr:float=5e-3, # Peak learning rate
     seed:int=0, # Of weights and batches
+    start_from:str|None=None, # Finished encoder to train on from, instead of arch: its file, or its folder with a slash
+    resume:bool=False, # Go on with a pretraining that was stopped; all else as it was given then
     say=say, # Gets a line an epoch
 )->Path: # The file encoder.safetensors
     "Pretrain an encoder by a pretext task on all training and unlabelled photos of a folder"
-    at_least(1, epochs=epochs, bs=bs), at_least(8, size=size), at_least(0, seed=seed), check_rate(lr)
-    check_output(out, folder), create_encoder(arch)
-    start, task = time.time(), as_task(pretext)
-    photos = read_photos(folder, labels_csv, labelled=False, say=say)
-    photos.tell(say)
-    out = output_folder(out, folder)
-    dls = pretext_dls(photos, OpenSquare(size, photos.bits), task, bs, say)
-    say(f"pretraining '{arch}' by {task.name} on {counted(len(dls.train_ds), 'photo')}, {counted(epochs, 'epoch')} of "
-        f"{counted(len(dls.train), 'batch', 'batches')}")
-    learn = train_pretext(dls, arch, epochs, lr, seed, say)
-    return _save_pretraining(learn, out, photos, start, say, folder=str(folder), size=size, seed=seed, epochs=epochs)
+    at_least(1, epochs=epochs, bs=bs), at_least(0, seed=seed), check_rate(lr)
+    task, meta = as_task(pretext), _begin_with(start_from, arch)
+    if size is None: size = meta.get('size') or 64
+    at_least(8, size=size)
+    settings = dict(folder=str(folder), arch=arch or meta['arch'], size=size, epochs=epochs, labels_csv=labels_csv,
+                    pretext=task.meta(), bs=bs, lr=lr, seed=seed, start_from=start_from and str(start_from))
+    with run_folder(out, settings, resume, folder, say) as run: return _pretrain(run, task, meta.get('bits'), say)
+
+def _begin_with(start_from, arch):
+    "What is known of the encoder before it is trained"
+    if not start_from: return create_encoder(arch or 'small').meta
+    if arch: raise InputError(f"The encoder in '{start_from}' has an architecture; leave arch out, or start_from.")
+    return load_encoder(start_from).meta
 
 # %% ../../nbs/pretext/08_pretrain.ipynb #61a930c4
-def _save_pretraining(learn, out, photos, start, say, **settings):
-    "Write what `pretrain` found, and say where"
+def _pretrain(run, task, bits, say):
+    "Read the photos, train on them, and write what came out"
+    s, start = run.settings, time.time()
+    photos = read_photos(s['folder'], s['labels_csv'], labelled=False, say=say)
+    opener = OpenSquare(s['size'], bits_for(photos, bits))
+    photos.tell(say)
+    dls = pretext_dls(photos, opener, task, s['bs'], say)
+    run.same_photos(photos.digests())
+    say(f"pretraining '{s['arch']}' by {task.name} on {counted(len(dls.train_ds), 'photo')}, "
+        f"{counted(s['epochs'], 'epoch')} of {counted(len(dls.train), 'batch', 'batches')}")
+    learn = train_pretext(dls, s['start_from'] or s['arch'], s['epochs'], s['lr'], s['seed'], say,
+                          keep=KeepTraining(run, 'encoder', s['seed']))
+    return _save_pretraining(learn, run, photos, opener.bits, start, say)
+
+def _save_pretraining(learn, run, photos, bits, start, say):
+    "Say what `pretrain` found, and write it"
     dls, task, history = learn.dls, task_of(learn.dls), pretext_history(learn)
     broken = dls.train.broken + dls.valid.broken
     for f in broken: say(f"'{f}' was lost on the way; it was replaced in training and left out in validation")
-    reached = history[-1][task.metric_key]
-    file = save_encoder(learn.model[0], out, bits=photos.bits, **{task.metric_key: reached},
-                        **{k: settings[k] for k in ('size', 'seed', 'epochs')})
-    seconds = time.time() - start
-    write_result(out, photos, photos=len(dls.train_ds), lost=broken, pretext=task.meta(), chance=task.chance,
-                 history=history, seconds=seconds, **settings)
-    say(f'{task.told(reached)} after {duration(seconds)}; written to {file}')
+    reached, seconds = history[-1][task.metric_key], time.time() - start
+    say(f'{task.told(reached)} after {duration(seconds)}')
+    kept = {k: run.settings[k] for k in ('size', 'seed', 'epochs')}
+    file = save_encoder(learn.model[0], run.path, bits=bits, **{task.metric_key: reached}, **kept)
+    write_result(run.path, photos, settings=run.settings, photos=len(dls.train_ds), lost=broken, chance=task.chance,
+                 history=history, seconds=seconds)
+    say(f'written to {file}')
     return file

@@ -8,16 +8,18 @@ Docs: https://selfsup.github.io/selfsup/transfer/finetune.html.md"""
 __all__ = ['bits_for', 'open_photos', 'train_labelled', 'predict_files', 'hits_on_test', 'finetune']
 
 # %% ../../nbs/transfer/04_finetune.ipynb #95e2c662
-from ..errors import at_least, check_rate
+from ..errors import InputError, at_least, check_rate
 import time
+from io import BytesIO
 from fastai.vision.all import *
 from ..console import Progress, counted, say
 from ..data.budget import label_subset, parse_budget
 from ..data.photos import PhotoSet, read_photos
 from ..data.squares import OpenSquare
 from ..models.saved import as_encoder
-from ..output import check_output, output_folder
+from ..output import write_whole
 from ..report import write_result
+from ..run_folder import run_folder
 from .learner import transfer_learner
 from .loaders import labelled_dls, lay_out
 from .training import CountViews
@@ -34,19 +36,29 @@ def bits_for(
     photos.notes.append(f'Deep gray pictures are opened as {bits} bits, {how}.')
     return bits
 
+def _check_lost(photos, had):
+    "`InputError` if a class that had photos to train or to test on has none any more"
+    for split in 'train', 'test':
+        gone = sorted(had[split] - set(photos.labels(split)))
+        if not gone: continue
+        raise InputError(f"The photos of '{gone[0]}' to {split} on were there when '{photos.folder}' was scanned, and not one "
+                         'can be opened any more; see whether the folder or the drive is still there, and run it again.')
+
+# %% ../../nbs/transfer/04_finetune.ipynb #51bb44b8
 def open_photos(
     folder:str, labels_csv:str|None, # As for `read_photos`
     size:int, # Side of the square pictures in pixels
     meta:dict={}, # Of an encoder that is to see the photos
     say=say, # Gets how the folder was read, and a line now and then
 )->tuple: # (photos, what opened them and keeps them)
-    "Read a folder of labelled photos, tell what was read, and open them all"
+    "Read a folder of labelled photos, tell what was read, and open them all; `InputError` if a class is lost on the way"
     photos = read_photos(folder, labels_csv, say=say)
     opener = OpenSquare(size, bits_for(photos, meta.get('bits')))
     photos.tell(say)
-    told = len(photos.notes)
+    told, had = len(photos.notes), {s: set(photos.labels(s)) for s in ('train', 'test')}
     photos.open_all(opener, say=say)
     for note in photos.notes[told:]: say(f'- {note}')
+    _check_lost(photos, had)
     return photos, opener
 
 # %% ../../nbs/transfer/04_finetune.ipynb #2af90a09
@@ -113,24 +125,38 @@ def finetune(
 )->dict: # What result.json holds
     "Fine-tune an encoder on labelled photos, and test it"
     at_least(1, steps=steps), at_least(2, bs=bs), at_least(0, seed=seed), check_rate(lr), parse_budget(labels)
-    check_output(out, folder)
     set_seed(seed)  # of fresh weights, too
-    start, body = time.time(), as_encoder(encoder)
+    body = as_encoder(encoder)
     if cut is not None: body = body.cut(cut)
-    photos, opener = open_photos(folder, labels_csv, size or body.meta.get('size') or 64, body.meta, say)
-    idxs, out = label_subset(photos.labels('train'), labels, seed), output_folder(out, folder)
-    with Progress(3*steps*bs + len(photos.files('test')), 'fine-tuning', say) as progress:
-        learn = train_labelled(photos, idxs, opener, body, steps, lr, bs, freeze, seed=seed, progress=progress)
-        hits = hits_on_test(learn, photos, progress)
-    learn.export(out.resolve()/'model.pkl')
-    return _save_finetuning(hits, out, photos, start, say, folder=str(folder), encoder=str(encoder), labels=len(idxs))
+    if size is None: size = body.meta.get('size') or 64
+    at_least(8, size=size)
+    settings = dict(folder=str(folder), encoder=str(encoder), labels=labels, freeze=freeze, labels_csv=labels_csv, cut=cut,
+                    steps=steps, lr=lr, bs=bs, size=size, seed=seed)
+    with run_folder(out, settings, photos=folder, say=say) as run: return _finetune(run, body, say)
 
 # %% ../../nbs/transfer/04_finetune.ipynb #b129b278
-def _save_finetuning(hits, out, photos, start, say, **settings):
-    "Write what `finetune` found, and say it"
-    result = write_result(out, photos, **settings, test_photos=len(hits), test_accuracy=float(hits.mean()),
-                          seconds=time.time() - start)
-    say(f"{result['test_accuracy']:.1%} of {len(hits):,} test photos right, with {counted(settings['labels'], 'label')}; "
-        f'written to {out}')
+def _finetune(run, body, say):
+    "Read the photos, train and test, and write what came out"
+    s, start = run.settings, time.time()
+    run.check_room(sum(p.nbytes for p in body.state_dict().values()))
+    photos, opener = open_photos(s['folder'], s['labels_csv'], s['size'], body.meta, say)
+    idxs = label_subset(photos.labels('train'), s['labels'], s['seed'])
+    with Progress(3*s['steps']*s['bs'] + len(photos.files('test')), 'fine-tuning', say) as progress:
+        learn = train_labelled(photos, idxs, opener, body, s['steps'], s['lr'], s['bs'], s['freeze'], seed=s['seed'],
+                               progress=progress)
+        hits = hits_on_test(learn, photos, progress)
+    say(f"{hits.mean():.1%} of {len(hits):,} test photos right, with {counted(len(idxs), 'label')}")
     for alarm in photos.alarms: say(f'- {alarm}')
+    write_whole(run.path/'model.pkl', _exported(learn))
+    result = write_result(run.path, photos, settings=s, labels=len(idxs), test_photos=len(hits),
+                          test_accuracy=float(hits.mean()), seconds=time.time() - start)
+    say(f'written to {run.path}')
     return result
+
+class _InMemory(BytesIO):
+    "A file for `Learner.export`, which would write into a folder"
+    def __rtruediv__(self, folder): return self
+
+def _exported(learn):
+    learn.export(file := _InMemory())
+    return file.getvalue()

@@ -12,7 +12,6 @@ from io import BytesIO
 import numpy as np
 import torch
 from fastai.vision.all import *
-from ..console import say
 from ..run_folder import RunFolder
 
 # %% ../../nbs/transfer/06_resume.ipynb #3bddf1d5
@@ -23,12 +22,12 @@ class KeepTraining(Callback):
         run:RunFolder, # Where the state is kept
         name:str, # Of the state
         seed:int=0, # Of the epochs
-        say=say, # Gets a line if a state cannot be kept
-    ):
-        self.folder, self.file, self.seed, self.say = run, f'{name}.pt', seed, say
+    ): self.folder, self.file, self.seed = run, f'{name}.pt', seed
     def before_fit(self):
         self.first, self.values = 0, []
         data = self.folder.kept(self.file)
+        state = 3*sum(v.nbytes for v in self.model.state_dict().values())  # the weights, and the optimiser's two averages
+        self.folder.check_room(state if data else 2*state)  # a state is written beside the last one
         if data: self._load(torch.load(BytesIO(data), map_location=self.dls.device, weights_only=True))
     def before_epoch(self):
         if self.epoch < self.first: raise CancelEpochException
@@ -46,6 +45,7 @@ def _load(self:KeepTraining, state):
     self.model.load_state_dict(state['model'])
     self.opt.state = dict(zip(self.opt.all_params().itemgot(0), state['opt']))
     self.first, self.values = state['epochs'], state['values']
+    self._done(state['epochs'])
     self.recorder.smooth_loss.val, self.recorder.smooth_loss.count = state['loss']
 
 @patch
@@ -57,8 +57,7 @@ def _keep(self:KeepTraining):
                  epochs=self.epoch + 1, values=[list(row) for row in self.recorder.values], loss=loss)
     data = BytesIO()
     torch.save(state, data)
-    try: self.folder.keep(self.file, data.getvalue())
-    except OSError as e:
-        self.say(f"The state after epoch {self.epoch + 1} could not be kept ({e.strerror}); the training goes on.")
-        return
-    self.folder.done = f'{self.epoch + 1} of {self.n_epoch} epochs are'
+    if self.folder.keep(self.file, data.getvalue()): self._done(self.epoch + 1)
+
+@patch
+def _done(self:KeepTraining, epochs): self.folder.done = f'{epochs} of {self.n_epoch} epochs are'
