@@ -74,7 +74,7 @@ def open_all(self:PhotoSet,
     *splits, # Such as 'train'; default all
     say=say, # Gets a line now and then
 )->PhotoSet: # Itself, without those that cannot be opened any more
-    "Open every photo now, so that one that breaks later does not end the work"
+    "Open as many photos as `opener` has room for, so that one of them that breaks later does not end the work"
     lost = opener.keep(self.files(*splits) if splits else list(self.table.path), say)
     if lost:
         self.table = self.table[~self.table.path.isin(lost)].reset_index(drop=True)
