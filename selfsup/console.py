@@ -25,7 +25,7 @@ def say(
 
 # %% ../nbs/02_console.ipynb #e5cb172f
 def duration(
-    seconds:float, # A length of time
+    seconds:float, # Of any length
 )->str: # Rounded
     "A length of time in words"
     s = round(seconds)
@@ -68,7 +68,7 @@ def left(self:Progress)->float: # Seconds; infinite before the first step
 
 @patch
 def step(self:Progress,
-    n:float=1, # Steps
+    n:float=1, # Steps; those beyond `total` are not counted
     what:str|None=None, # What is being done now, if it has changed
 ):
     "Count `n` more steps"

@@ -8,14 +8,14 @@ Docs: https://selfsup.github.io/selfsup/checks/suitability.html.md"""
 __all__ = ['self_similarity', 'ShufflePatches', 'Suitability', 'suitability']
 
 # %% ../../nbs/checks/04_suitability.ipynb #d33a63d3
-from ..errors import InputError, at_least
+from ..errors import InputError, at_least, check_size
 import time
 from dataclasses import dataclass, replace
 from fastai.vision.all import *
 from matplotlib.figure import Figure
 from sklearn.cluster import KMeans
-from ..console import Progress, duration, say
-from ..data.photos import PhotoSet, read_photos
+from ..console import Progress, counted, duration, say
+from ..data.photos import PhotoSet, free_name, read_photos
 from ..data.squares import OpenSquare
 from ..lettering import plain
 from ..models.features import file_features
@@ -41,7 +41,7 @@ def self_similarity(
 # %% ../../nbs/checks/04_suitability.ipynb #89abbee0
 def _groups(table, encoder, opener, seed):
     "A class or a cluster for each photo of `table`"
-    if table.label.nunique() > 1: return list(table.label.replace('', '(no label)'))
+    if table.label.nunique() > 1: return list(table.label.replace('', free_name('(no label)', set(table.label))))
     x = list(file_features(encoder, list(table.path), opener).x.values())[-1]
     clusters = KMeans(min(6, len(x)//10 + 1), n_init=3, random_state=seed).fit_predict(x/x.std())
     return [f'cluster {c + 1}' for c in clusters]
@@ -71,7 +71,9 @@ def _lay(x, g):
 def _part(photos, n, n_ask, seed):
     "Some photos to train on, and others to ask about; none of the test"
     t = photos.table[photos.table.split != 'test'].sample(frac=1, random_state=seed)
-    at_least(60, photos=len(t))
+    if len(t) < 60:
+        raise InputError(f"'{photos.folder}' has {counted(len(t), 'photo')} outside its test, and suitability needs at least 60, "
+                         'to train on two thirds and ask about the rest; add photos.')
     ask = min(n_ask, len(t)//3)
     t = t[:n + ask]
     return replace(photos, table=t.assign(split=['valid']*ask + ['unlabelled']*(len(t) - ask)))
@@ -121,6 +123,11 @@ def members(self:Suitability)->dict: # Group to N booleans
     names = np.array(self.groups)
     return {g: at for g in sorted(set(names)) if (at := names == g).sum() >= 5}
 
+@patch(as_prop=True)
+def total(self:Suitability)->str: # all, unless a group is called so
+    "The name of the last row of the table"
+    return free_name('all', self.members)
+
 @patch
 def table(self:Suitability)->pd.DataFrame: # Accuracies in %
     "A row a group, and one for all; groups of fewer than five photos only count there"
@@ -130,13 +137,13 @@ def table(self:Suitability)->pd.DataFrame: # Accuracies in %
         res = {'photos': at.sum(), f'{self.task.metric_name} %': f'{100*m:.0f}', 'from': f'{100*low:.0f}',
                'to': f'{100*high:.0f}', 'shuffled %': f'{100*patches[at].mean():.0f}'}
         return res | ({} if self.similarity is None else {'looks like its turn': f'{self.similarity[at].mean():.2f}'})
-    return pd.DataFrame({g: row(at) for g, at in {**self.members, 'all': np.ones(len(whole), bool)}.items()}).T
+    return pd.DataFrame({g: row(at) for g, at in {**self.members, self.total: np.ones(len(whole), bool)}.items()}).T
 
 # %% ../../nbs/checks/04_suitability.ipynb #5d1a7c14
 @patch
 def sentences(self:Suitability)->list: # Of strings
     "The reading in plain words"
-    a, target, chance = self.table().loc['all'], self.task.target, f'{100*self.chance:.0f} %'
+    a, target, chance = self.table().loc[self.total], self.task.target, f'{100*self.chance:.0f} %'
     lost = [g for g, at in self.members.items() if picture_interval(self.hits[0][at])[1] <= self.chance + 1e-6]
     why = {'suits': f'The {target} is told by shapes. A long run may pay; compare tells whether it did.',
            'partly': f'Part of what tells the {target} needs no shape. Try a run, and watch a downstream score.',
@@ -222,7 +229,10 @@ def suitability(
     say=say, # Gets how the folder was read, the table and the reading
 )->Suitability:
     "Do these photos suit a pretext task? An estimate from two short runs; `InputError` under 60 photos"
-    at_least(1, n=n, epochs=epochs), at_least(5, n_ask=n_ask), at_least(8, size=size), at_least(0, seed=seed)
+    at_least(1, n=n, epochs=epochs)
+    at_least(5, n_ask=n_ask)
+    at_least(0, seed=seed)
+    check_size(size)
     task = as_task(pretext)
     if task.chance is None: raise InputError(f'The pretext task {task.name} has no chance level to be held against.')
     if out: check_output(out, folder)

@@ -141,16 +141,16 @@ def _one_name_each(rows, found, labelled):
     for same in names.values():
         best, *others = sorted(same, key=lambda row: (order.index(row[2]), row[0]))
         chosen.add(best[0])
-        for f, *_ in others: found.leave('links to pictures that are listed already', f)
+        for f, *_ in others: found.leave('as a further name, by a link, of a picture that is used', f)
     return [row for row in rows if row[0] in chosen]
 
 # %% ../../nbs/data/06_layout.ipynb #91084e37
 def _empty(folder, d, found):
-    "The `InputError` for a split folder without a picture of its own"
+    "A sentence on a split folder without a picture of its own"
     links = [(p, first) for p, first in found.links.items() if p.relative_to(folder).parts[0] == d]
-    if not links: return InputError(f"The folder '{folder/d}' holds no pictures; fill it or delete it.")
-    return InputError(f"The folder '{folder/d}' holds nothing but links to pictures of another split, such as '{links[0][1]}'; "
-                      'put pictures of its own into it, or delete it.')
+    if not links: return f"The folder '{folder/d}' holds no pictures; fill it or delete it."
+    return (f"The folder '{folder/d}' holds nothing but links to pictures of another split, such as '{links[0][1]}'; "
+            'put pictures of its own into it, or delete it.')
 
 def from_folders(
     folder:str|Path, # Folder with split folders, or with class folders; either with photos that have no label
@@ -171,7 +171,8 @@ def from_folders(
     res.rows = _one_name_each(res.rows, found, labelled)
     has = {f.relative_to(folder).parts[0] for f, *_ in res.rows}
     empty = [d for d in roles if d not in has]
-    if labelled and empty: raise _empty(folder, empty[0], found)
+    if labelled and empty: raise InputError(_empty(folder, empty[0], found))
+    res.notes += [_empty(folder, d, found) for d in empty]
     return res
 
 # %% ../../nbs/data/06_layout.ipynb #51966dc2
@@ -185,13 +186,15 @@ def _class_folders(folder, by_top, given, others, found):
     return Layout(rows, places, found.left)
 
 # %% ../../nbs/data/06_layout.ipynb #244c3d00
+def _valid_as_test(name):
+    return f'There is no test, so {name} is the test, and a tenth of the training is set aside for validation.'
+
 def _with_splits(folder, by_top, given, others, found):
     "Layout of split folders"
     given, notes = dict(given), []
     if 'train' in given and 'test' not in given and 'valid' in given:
         given['test'] = given.pop('valid')
-        notes.append(f"There is no folder test, so '{given['test']}' is the test, "
-                     'and a tenth of the training is set aside for validation.')
+        notes.append(_valid_as_test(f"'{given['test']}'"))
     rows = [r for s in SPLITS if s in given for r in _rows_of(by_top[given[s]], folder, given[s], s)]
     places = {s: f'{d}/' for s, d in given.items()}
     if 'train' not in given and others:
@@ -278,6 +281,13 @@ def _used(row):
     split = split_of(row['split'])
     return row['file'], '' if split == 'unlabelled' else row['class'], split
 
+def _test_of_table(rows, notes):
+    "`rows`, with those to validate on as the test where there is none"
+    splits = {split for *_, split in rows}
+    if 'test' in splits or not {'train', 'valid'} <= splits: return rows
+    notes.append(_valid_as_test("the split 'valid' of the table"))
+    return [(f, label, 'test' if split == 'valid' else split) for f, label, split in rows]
+
 def from_table(
     folder:str|Path, # Folder that the paths count from
     labels_csv:str|Path, # CSV file with columns path, class, split
@@ -294,9 +304,9 @@ def from_table(
     if windows: notes.append(f"{counted(windows, 'path')} of the table, written for Windows, read as such.")
     ignored = sum(r['class'] != label for r, (_, label, _) in zip(table, rows))
     if ignored: notes.append(f"{counted(ignored, 'photo')} of the table with a class, but unlabelled: the class is not used.")
-    real = {Path(os.path.normpath(p)): first for p, first in found.links.items()}
-    named = {real.get(f, f) for f, *_ in rows}
+    named = {os.path.realpath(f) for f, *_ in rows}
     for f in found.files:
-        if f not in named and Path(os.path.normpath(f)) not in named: found.leave('not named in the table', f)
+        if os.path.realpath(f) not in named: found.leave('not named in the table', f)
+    rows = _test_of_table(rows, notes)
     splits = {split for *_, split in rows}
     return Layout(rows, {s: f'rows of {Path(labels_csv).name}' for s in SPLITS if s in splits}, found.left, notes)

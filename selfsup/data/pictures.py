@@ -55,8 +55,9 @@ def _range(a):
     return (v[0], v[-1]) if len(v) else (0, 0)
 
 def _plain_depth(im, a):
-    "Are the values `a` of `im` whole numbers up to 65,535?"
-    return im.mode != 'F' and a.min() >= 0 and a.max() < 2**16
+    "Are the values `a` of `im` whole numbers up to 65,535? In a TIFF, mode I has a sign or 32 bits, whatever it holds"
+    if im.mode == 'F' or (im.format, im.mode) == ('TIFF', 'I'): return False
+    return a.min() >= 0 and a.max() < 2**16
 
 def to_8_bits(
     im:Image.Image, # Gray, with 16 or 32 bits a pixel
@@ -87,8 +88,8 @@ def _has_band(im):
     return bool(((last > 0) & (last < 255)).mean() > .5)
 
 def _pages(im):
-    "How many pages a TIFF has; 1 for other kinds, where what follows is an animation or a preview"
-    try: return im.n_frames if im.format == 'TIFF' else 1
+    "How many pages or frames a file has; 1 for kinds in which a preview or layers may follow"
+    try: return im.n_frames if im.format in ('TIFF', 'GIF', 'WEBP', 'PNG', 'AVIF') else 1
     except Exception: return 1  # its first page may be whole
 
 # %% ../../nbs/data/03_pictures.ipynb #917bec22

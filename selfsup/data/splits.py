@@ -48,14 +48,18 @@ def _draw_test(table, scan, rng, places):
     table.loc[new.index, 'split'] = new.split
     places.update(train=places.pop('', ''), test='drawn from the class folders, the same each time')
     n = (new.split == 'test').sum()
+    if not n: return 'No folder test, and no class with enough photos to set any aside.'
     return f'Split for you, the same way each time: {n:,} of {len(new):,} photos for the test, about a fifth of each class.'
 
-def _draw_valid(table, scan, rng, places):
+def _draw_valid(table, scan, rng, places, labelled):
     "Draw the validation out of the labelled training photos, or the unlabelled ones if they are more"
     source = max('train', 'unlabelled', key=list(table.split).count)
     rest = table[table.split == source].copy()
     rest['group'] = _groups(rest, scan)
     _cut(rest, .1, 'valid', rng)
+    if not labelled and not (rest.split == 'valid').any():
+        rest['label'] = ''
+        _cut(rest, .1, 'valid', rng)
     table.loc[rest.index, 'split'] = rest.split
     named, n = dict(train='training', unlabelled='unlabelled')[source], (rest.split == 'valid').sum()
     if not n: return f'No folder valid, and too few {named} photos to set any aside.'
@@ -67,9 +71,10 @@ def draw_splits(
     table:pd.DataFrame, # Columns `path`, `label`, `split`; an empty split is to be drawn. Changed in place
     scan:pd.DataFrame, # What `scan_images` saw of the files
     places:dict, # Split to where its photos lie, in words; changed in place
+    labelled:bool=True, # Are the classes needed? If not, classes that are too small need not stay whole
 )->list: # Sentences on what was drawn
     "Draw the test and the validation photos where they are missing"
     rng, notes = np.random.default_rng(0), []
     if (table.split == '').any(): notes.append(_draw_test(table, scan, rng, places))
-    if not (table.split == 'valid').any(): notes.append(_draw_valid(table, scan, rng, places))
+    if not (table.split == 'valid').any(): notes.append(_draw_valid(table, scan, rng, places, labelled))
     return notes

@@ -8,7 +8,6 @@ Docs: https://selfsup.github.io/selfsup/data/squares.html.md"""
 __all__ = ['OpenSquare']
 
 # %% ../../nbs/data/10_squares.ipynb #b968df1c
-from ..errors import InputError, at_least
 import os
 from pathlib import Path
 import numpy as np
@@ -19,6 +18,7 @@ from fastai.vision.core import TensorImage
 from ..console import Progress, say
 from .pictures import PILUpright
 from .photos import PhotoSet
+from ..errors import InputError, check_size
 
 # %% ../../nbs/data/10_squares.ipynb #95a82473
 def _stamp(file):
@@ -35,7 +35,7 @@ class OpenSquare(Transform):
         bits:int|None=None, # Of gray pictures with more than 8, such as `PhotoSet.bits`; None is 16
         room:float=4e9, # Bytes to keep
     ):
-        at_least(8, size=size)
+        check_size(size)
         self.size, self.bits, self.most, self.kept = size, bits, int(room/(3*size*size)), {}
     def encodes(self, o:Path|str|bytes|np.ndarray|Image.Image):
         if not isinstance(o, (Path, str)) or (key := Path(o)) not in self.kept: return self.open(o)
@@ -74,7 +74,7 @@ def open_all(self:PhotoSet,
     *splits, # Such as 'train'; default all
     say=say, # Gets a line now and then
 )->PhotoSet: # Itself, without those that cannot be opened any more
-    "Open every photo now, so that one that breaks later does not end the work"
+    "Open as many photos as `opener` has room for, so that one of them that breaks later does not end the work"
     lost = opener.keep(self.files(*splits) if splits else list(self.table.path), say)
     if lost:
         self.table = self.table[~self.table.path.isin(lost)].reset_index(drop=True)

@@ -261,6 +261,12 @@ def compare(
         return _compete(benchmark, subsets, tasks, settings, start, run, say).finish(run.path, say)
 
 # %% ../../nbs/evaluation/06_compare.ipynb #5c93d71b
+def _check_demo(classes, labels, seeds, train, test, epochs, steps):
+    "`InputError` for what can be known before a picture is drawn"
+    at_least(1, seeds=seeds, train=train, test=test, epochs=epochs)
+    check_grid([1e-3], steps)
+    label_subset(classes*train, labels)
+
 def _free_folder(name):
     "`name`, or `name`-2, `name`-3, ... if that holds files"
     names = (Path(name if i == 1 else f'{name}-{i}') for i in itertools.count(1))
@@ -280,7 +286,9 @@ def demo(
 )->Comparison:
     "The seven steps on pictures drawn by the package: no photos, no internet and no GPU needed"
     if resume and not out: raise InputError('resume goes on in a folder; name it with out.')
-    out, classes, valid = Path(out or _free_folder('selfsup-demo')), UPRIGHT[:8], 15
+    classes, valid = UPRIGHT[:8], 15
+    _check_demo(classes, labels, seeds, train, test, epochs, steps)
+    out = Path(out or _free_folder('selfsup-demo'))
     if not resume: output_folder(out)
     if not (out/'results').exists():
         shutil.rmtree(out/'world', ignore_errors=True)

@@ -1,4 +1,4 @@
-"""What an encoder says of each picture, stage by stage
+"""The numbers that an encoder gives for each picture, stage by stage
 
 Docs: https://selfsup.github.io/selfsup/models/features.html.md"""
 
@@ -37,7 +37,8 @@ def _hooked(encoder, stages, x):
         out[s] = o.clone()  # the next layer may work in place
     hooks = [mods[s].register_forward_hook(lambda m, i, o, s=s: keep(s, o)) for s in stages]
     try: encoder(x)
-    finally: [h.remove() for h in hooks]
+    finally:
+        for h in hooks: h.remove()
     return out
 
 # %% ../../nbs/models/05_features.ipynb #a8a82010

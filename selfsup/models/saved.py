@@ -17,7 +17,7 @@ from importlib.metadata import version
 from pathlib import Path
 from torch import nn
 from safetensors.torch import load_file, save
-from .encoder import Encoder, TimmEncoder, create_encoder, is_saved, same_name
+from .encoder import Encoder, TimmEncoder, create_encoder, is_saved
 from ..output import write_together
 
 # %% ../../nbs/models/02_saved.ipynb #bf552455
@@ -78,12 +78,17 @@ def save_encoder(
 
 # %% ../../nbs/models/02_saved.ipynb #75a8a1e9
 def load_encoder(
-    file:str|Path, # encoder.safetensors, or the folder that holds it; a text as `is_saved` wants it
+    file:str|Path, # encoder.safetensors, or the folder that holds it
 ): # The encoder; `meta` holds what the JSON file says
     "Read an encoder that `save_encoder` wrote"
-    if not is_saved(file): raise InputError(_no_file(str(file)))
+    if not is_saved(file) and not Path(file).exists():
+        raise InputError(f"There is no file or folder '{file}', and a saved encoder is needed; give one such as "
+                         './results/encoder.')
     file = Path(file)
     if file.is_dir(): file = file/'encoder.safetensors'
+    if file.suffix == '.json':
+        raise InputError(f"'{file}' holds the description of an encoder; give the file with the weights beside it, "
+                         f"'{file.with_suffix('.safetensors')}'.")
     info = file.with_suffix('.json')
     meta, state = _read(file, info)
     try:
@@ -98,10 +103,6 @@ def load_encoder(
     return encoder
 
 # %% ../../nbs/models/02_saved.ipynb #5f7983bd
-def _no_file(name):
-    hint = same_name(name) if Path(name).exists() else 'give a file or folder, with a slash, such as ./results/encoder'
-    return f"'{name}' can only be the name of an architecture, and a saved encoder is needed; {hint}."
-
 def _read(file, info):
     "What the JSON file `info` says, and the weights in `file`"
     for f in (file, info):

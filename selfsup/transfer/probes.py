@@ -1,4 +1,4 @@
-"""What can be read off frozen features, by the plainest of readers
+"""What a simple classifier finds in frozen features
 
 Docs: https://selfsup.github.io/selfsup/transfer/probes.html.md"""
 

@@ -48,9 +48,16 @@ def _look_at_weights(self:FiniteLoss):
 
 @patch
 def _stop(self:FiniteLoss, what):
-    lr = max(h['lr'] for h in self.opt.hypers)
-    raise InputError(f'In epoch {self.epoch + 1}, {what}, at a learning rate of {lr:.2g}. '
-                     f'Train anew with a lower one, such as {lr/10:.1g}.')
+    now, peak = max(h['lr'] for h in self.opt.hypers), self._peak()
+    rising = f', on the way to {peak:.2g}' if peak > 1.01*now else ''
+    raise InputError(f'In epoch {self.epoch + 1}, {what}, at a learning rate of {now:.2g}{rising}. '
+                     f'Train anew with a lower one, such as {min(now/10, .01):.1g}.')
+
+@patch
+def _peak(self:FiniteLoss):
+    "The highest learning rate of the schedule; 0 if there is none"
+    schedule = getattr(getattr(self.learn, 'param_scheduler', None), 'scheds', {}).get('lr')
+    return max(np.max(schedule(pos)) for pos in np.linspace(0, 1, 101)) if schedule else 0
 
 # %% ../../nbs/transfer/01_training.ipynb #ed94ca21
 class FrozenEncoder(Callback):
