@@ -32,7 +32,7 @@ from ..pretext.pretrain import pretext_history, train_pretext, training_views
 from ..pretext.task import PretextTask, as_task, task_of
 from ..run_folder import RunFolder, run_folder
 from ..transfer.finetune import open_photos
-from ..transfer.resume import KeepTraining
+from ..transfer.resume import KeepTraining, check_state_room
 
 # %% ../../nbs/evaluation/06_compare.ipynb #9a6f6008
 @dataclass(frozen=True)
@@ -260,6 +260,7 @@ def compare(
                         each_seed, encoder, imagenet)
     settings.check()
     with run_folder(out, vars(settings), resume, folder, say) as run:
+        check_state_room(run, create_encoder(arch), len(tasks)*(seeds if each_seed else 1))
         benchmark, subsets = _read(settings, say)
         run.same_photos(benchmark.photos.digests())
         comparison, learned = _compete(benchmark, subsets, tasks, settings, start, run, say)
