@@ -9,8 +9,7 @@ __all__ = ['Settings', 'Pieces', 'compare', 'demo']
 
 # %% ../../nbs/evaluation/06_compare.ipynb #5fd65bc0
 from ..errors import InputError, at_least, check_rate
-from ..output import output_folder, to_json
-import itertools
+from ..output import WriteError, output_folder, to_json
 import json
 import shutil
 import time
@@ -31,9 +30,9 @@ from ..models.saved import save_encoder
 from ..pretext.loaders import pretext_dls
 from ..pretext.pretrain import pretext_history, train_pretext, training_views
 from ..pretext.task import PretextTask, as_task, task_of
-from ..run_folder import RunFolder, check_run, run_folder
+from ..run_folder import RunFolder, run_folder
 from ..transfer.finetune import open_photos
-from ..transfer.resume import KeepTraining
+from ..transfer.resume import KeepTraining, check_state_room
 
 # %% ../../nbs/evaluation/06_compare.ipynb #9a6f6008
 @dataclass(frozen=True)
@@ -206,7 +205,6 @@ def _compete(benchmark, subsets, tasks, settings, start, folder, say):
     with Progress(total, 'pretraining', say) as benchmark.progress:
         keep = Pieces(folder, benchmark.progress)
         learned = {name: _pretrain(dls, s, say, benchmark.progress, folder) for name, dls in loaders.items()}
-        if folder.path: _save_encoders(learned, folder.path, photos, s)
         benchmark.progress.step(0, 'training with few labels')
         first = next(iter(loaders.values()))
         encoders = Encoders(first, s.arch, {name: made for name, (made, _) in learned.items()})
@@ -215,8 +213,18 @@ def _compete(benchmark, subsets, tasks, settings, start, folder, say):
     benchmark.progress = None
     say('drawing the figures')
     facts = {name: facts for name, (_, facts) in learned.items()}
-    return Comparison(vars(s), photos, len(subsets[0]), methods, curve, controls, facts,
-                      _map(benchmark, methods, encoders), why_not, time.time() - start)
+    comparison = Comparison(vars(s), photos, len(subsets[0]), methods, curve, controls, facts,
+                            _map(benchmark, methods, encoders), why_not, time.time() - start)
+    return comparison, learned
+
+def _finish(comparison, learned, folder, settings, say):
+    "Write and tell what was found; what cannot be written is told all the same"
+    try:
+        if folder.path: _save_encoders(learned, folder.path, comparison.photos, settings)
+        return comparison.finish(folder.path, say)
+    except WriteError:
+        comparison.finish(None, say)
+        raise
 
 def _save_encoders(learned, out, photos, settings):
     "Write the encoder of the first seed of each task: `encoder`, or `encoder-NAME` where there are several"
@@ -254,11 +262,12 @@ def compare(
     settings = Settings(str(folder), labels, seeds, arch, size, epochs, labels_csv, [t.meta() for t in tasks], steps,
                         bs, lrs, pretrain_lr, each_seed, encoder, imagenet)
     settings.check()
-    if out: check_run(out, resume, folder)
-    with run_folder(out, vars(settings), resume, folder) as run:
+    with run_folder(out, vars(settings), resume, folder, say) as run:
+        check_state_room(run, create_encoder(arch), len(tasks)*(seeds if each_seed else 1))
         benchmark, subsets = _read(settings, say)
         run.same_photos(benchmark.photos.digests())
-        return _compete(benchmark, subsets, tasks, settings, start, run, say).finish(run.path, say)
+        comparison, learned = _compete(benchmark, subsets, tasks, settings, start, run, say)
+        return _finish(comparison, learned, run, settings, say)
 
 # %% ../../nbs/evaluation/06_compare.ipynb #5c93d71b
 def _check_demo(classes, labels, seeds, train, test, epochs, steps):
@@ -267,10 +276,12 @@ def _check_demo(classes, labels, seeds, train, test, epochs, steps):
     check_grid([1e-3], steps)
     label_subset(classes*train, labels)
 
-def _free_folder(name):
-    "`name`, or `name`-2, `name`-3, ... if that holds files"
-    names = (Path(name if i == 1 else f'{name}-{i}') for i in itertools.count(1))
-    return next(p for p in names if not p.exists() or (p.is_dir() and not any(p.iterdir())))
+def _free_folder(name, resume):
+    "`name`, or `name`-2, `name`-3, ... if that holds files; to `resume`, the one before"
+    names = [Path(name)]
+    while names[-1].exists() and (names[-1].is_file() or any(names[-1].iterdir())):
+        names.append(Path(f'{name}-{len(names) + 1}'))
+    return names[-2 if resume and len(names) > 1 else -1]
 
 def demo(
     out:str|None=None, # New folder for the pictures and the results; default selfsup-demo, or the next free number
@@ -281,18 +292,18 @@ def demo(
     test:int=60, # Test pictures a class
     epochs:int=5, # Passes of pretraining over the pictures
     steps:list[int]=(30, 90), # Lengths of training with few labels to choose from, in batches
-    resume:bool=False, # Go on with a demo that was stopped, in the folder `out`
+    resume:bool=False, # Go on with a demo that was stopped, in the folder `out`; default the last one
     say=say, # Gets a line for every step
 )->Comparison:
     "The seven steps on pictures drawn by the package: no photos, no internet and no GPU needed"
-    if resume and not out: raise InputError('resume goes on in a folder; name it with out.')
     classes, valid = UPRIGHT[:8], 15
     _check_demo(classes, labels, seeds, train, test, epochs, steps)
-    out = Path(out or _free_folder('selfsup-demo'))
+    out = Path(out or _free_folder('selfsup-demo', resume))
     if not resume: output_folder(out)
-    if not (out/'results').exists():
-        shutil.rmtree(out/'world', ignore_errors=True)
-        say(f'drawing {len(classes)*(train + valid + test):,} pictures into {out/"world"}')
-        draw_world(out/'world', train=train, valid=valid, test=test, classes=classes, size=32, clutter=.2)
-    return compare(out/'world', out/'results', labels=labels, seeds=seeds, size=32, epochs=epochs, steps=steps,
-                   bs=16, lrs=[1e-3, 3e-3], each_seed=False, imagenet=False, resume=resume, say=say)
+    world = out/'world'
+    if not (world/'world.json').exists():
+        shutil.rmtree(world, ignore_errors=True)
+        say(f'drawing {len(classes)*(train + valid + test):,} pictures into {world}')
+    draw_world(world, train=train, valid=valid, test=test, classes=classes, size=32, clutter=.2)  # if there, the same
+    return compare(world, out/'results', labels=labels, seeds=seeds, size=32, epochs=epochs, steps=steps, bs=16,
+                   lrs=[1e-3, 3e-3], each_seed=False, imagenet=False, resume=resume, say=say)

@@ -23,7 +23,7 @@ from .task import PretextTask, as_task, task_of
 from ..report import write_result
 from ..run_folder import run_folder
 from ..transfer.finetune import bits_for
-from ..transfer.resume import KeepTraining
+from ..transfer.resume import KeepTraining, check_state_room
 from ..transfer.training import CountViews
 
 # %% ../../nbs/pretext/08_pretrain.ipynb #ff94bd70
@@ -100,25 +100,26 @@ def pretrain(
 )->Path: # The file encoder.safetensors
     "Pretrain an encoder by a pretext task on all training and unlabelled photos of a folder"
     at_least(1, epochs=epochs, bs=bs), at_least(0, seed=seed), check_rate(lr)
-    task, meta = as_task(pretext), _begin_with(start_from, arch)
-    if size is None: size = meta.get('size') or 64
+    task, encoder = as_task(pretext), _begin_with(start_from, arch)
+    if size is None: size = encoder.meta.get('size') or 64
     at_least(8, size=size)
-    settings = dict(folder=str(folder), arch=arch or meta['arch'], size=size, epochs=epochs, labels_csv=labels_csv,
+    settings = dict(folder=str(folder), arch=arch or encoder.meta['arch'], size=size, epochs=epochs, labels_csv=labels_csv,
                     pretext=task.meta(), bs=bs, lr=lr, seed=seed, start_from=start_from and str(start_from))
-    with run_folder(out, settings, resume, folder, say) as run: return _pretrain(run, task, meta.get('bits'), say)
+    with run_folder(out, settings, resume, folder, say) as run: return _pretrain(run, task, encoder, say)
 
 def _begin_with(start_from, arch):
-    "What is known of the encoder before it is trained"
-    if not start_from: return create_encoder(arch or 'small').meta
+    "The encoder before it is trained"
+    if not start_from: return create_encoder(arch or 'small')
     if arch: raise InputError(f"The encoder in '{start_from}' has an architecture; leave arch out, or start_from.")
-    return load_encoder(start_from).meta
+    return load_encoder(start_from)
 
 # %% ../../nbs/pretext/08_pretrain.ipynb #61a930c4
-def _pretrain(run, task, bits, say):
+def _pretrain(run, task, encoder, say):
     "Read the photos, train on them, and write what came out"
     s, start = run.settings, time.time()
+    check_state_room(run, encoder)
     photos = read_photos(s['folder'], s['labels_csv'], labelled=False, say=say)
-    opener = OpenSquare(s['size'], bits_for(photos, bits))
+    opener = OpenSquare(s['size'], bits_for(photos, encoder.meta.get('bits')))
     photos.tell(say)
     dls = pretext_dls(photos, opener, task, s['bs'], say)
     run.same_photos(photos.digests())
