@@ -63,10 +63,13 @@ class Report:
         self.sections.insert(0 if first else len(self.sections), (heading, parts))
         return self
     def html(self)->str:
+        "The page as text"
         sections = [[f'<h2>{html.escape(h)}</h2>', *(_part(p, h) for p in parts)] for h, parts in self.sections]
         body = '\n'.join(line for lines in sections for line in lines)
         return _page.format(title=html.escape(self.title), body=body)
-    def save(self, file)->Path:
+    def save(self,
+        file:str|Path, # HTML file; replaced if it is there
+    )->Path: # The file
         "Write the page to `file`, whole"
         return write_whole(file, self.html())
 
