@@ -27,9 +27,11 @@ def figure_png(
     fig.savefig(buf, format='png', dpi=dpi, bbox_inches='tight')
     return buf.getvalue()
 
-def _part(o):
-    "HTML of a paragraph, a list of sentences, a table or a figure"
-    if isinstance(o, Figure): return f'<img alt="" src="data:image/png;base64,{base64.b64encode(figure_png(o)).decode()}">'
+def _part(o, heading):
+    "HTML of a paragraph, a list of sentences, a table or a figure below `heading`"
+    if isinstance(o, Figure):
+        data = base64.b64encode(figure_png(o)).decode()
+        return f'<img alt="{html.escape(heading)}" src="data:image/png;base64,{data}">'
     if isinstance(o, pd.DataFrame): return f'<div class="table">{o.to_html(border=0)}</div>'
     if isinstance(o, (list, tuple)): return '<ul>' + ''.join(f'<li>{html.escape(str(s))}</li>' for s in o) + '</ul>'
     return f'<p>{html.escape(str(o))}</p>'
@@ -61,9 +63,13 @@ class Report:
         self.sections.insert(0 if first else len(self.sections), (heading, parts))
         return self
     def html(self)->str:
-        body = '\n'.join(f'<h2>{html.escape(h)}</h2>\n' + '\n'.join(map(_part, ps)) for h, ps in self.sections)
+        "The page as text"
+        sections = [[f'<h2>{html.escape(h)}</h2>', *(_part(p, h) for p in parts)] for h, parts in self.sections]
+        body = '\n'.join(line for lines in sections for line in lines)
         return _page.format(title=html.escape(self.title), body=body)
-    def save(self, file)->Path:
+    def save(self,
+        file:str|Path, # HTML file; replaced if it is there
+    )->Path: # The file
         "Write the page to `file`, whole"
         return write_whole(file, self.html())
 

@@ -115,7 +115,7 @@ def test_no_pretraining_sees_a_test_photo(name, command, tmp_path, monkeypatch):
     tree(tmp_path/'photos', *HEAPS[name], n=40)
     test = set(read_photos(tmp_path/'photos', labelled=False).files('test'))
     lines = []
-    for module in (pretrain_module, suitability_module): monkeypatch.setattr(module, 'train_rotation', stop)
+    for module in (pretrain_module, suitability_module): monkeypatch.setattr(module, 'train_pretext', stop)
     with pytest.raises(Trained) as found: command(tmp_path/'photos', tmp_path/'out', say=lines.append)
     files = seen(found.value.args[0])
     assert test and files and not files & test
@@ -130,9 +130,9 @@ def test_all_commands_agree_on_the_test(places, tmp_path, monkeypatch):
         with pytest.raises(Trained): command(tmp_path/'photos', say=lines.append, **kwargs)
     def no_audit(dls, *args, **kwargs): raise Trained(dls)
     monkeypatch.setattr('selfsup.transfer.finetune.train_labelled', stop)
-    monkeypatch.setattr('selfsup.pretext.pretrain.train_rotation', stop)
-    monkeypatch.setattr(compare_module, 'train_rotation', stop)
-    monkeypatch.setattr(suitability_module, 'train_rotation', stop)
+    monkeypatch.setattr('selfsup.pretext.pretrain.train_pretext', stop)
+    monkeypatch.setattr(compare_module, 'train_pretext', stop)
+    monkeypatch.setattr(suitability_module, 'train_pretext', stop)
     monkeypatch.setattr('selfsup.checks.audit.audit_shortcuts', no_audit)
     told(pretrain, out=tmp_path/'out')
     told(finetune, encoder='small', out=tmp_path/'out2')
@@ -183,7 +183,7 @@ def test_broken_files_are_named_by_every_command(tmp_path, monkeypatch):
     whole = (tmp_path/'photos/train/cat/0.png').read_bytes()
     for i in range(10): (tmp_path/'photos'/'train'/'dog'/f'torn{i}.png').write_bytes(whole[:len(whole)//2])
     (tmp_path/'photos'/'train'/'dog'/'page.jpg').write_bytes(b'<html>404</html>')
-    for module in (pretrain_module, compare_module, suitability_module): monkeypatch.setattr(module, 'train_rotation', stop)
+    for module in (pretrain_module, compare_module, suitability_module): monkeypatch.setattr(module, 'train_pretext', stop)
     monkeypatch.setattr('selfsup.transfer.finetune.train_labelled', stop)
     monkeypatch.setattr('selfsup.checks.audit.audit_shortcuts', stop)
     for command, kwargs in ((audit, {}), (suitability, {}), (compare, dict(imagenet=False)), (pretrain, dict(out=tmp_path/'a')),

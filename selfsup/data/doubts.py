@@ -141,7 +141,7 @@ def picture_doubts(
 )->list: # Sentences
     "What the pictures say against their classes"
     t = table[table.label != ''].merge(scan, on='path')
-    return [*_lost(classes, t), *_two_classes(t, folder), *_two_depths(t)]
+    return [*_lost(classes, t), *_two_classes(t, folder), *_two_depths(t), *_two_kinds(t)]
 
 def _lost(classes, t):
     lost = classes - set(t.label)
@@ -162,3 +162,9 @@ def _two_depths(t):
     return [f"DOUBT: hardly a pixel of '{peak.idxmin()}' is brighter than {peak.min():,}, but '{peak.idxmax()}' reaches "
             f'{peak.max():,}. If they were recorded with different depths, brightness alone tells them apart; '
             'save all over the same range.']
+
+def _two_kinds(t):
+    share = (t.deep == 'stretched').groupby(t.label).mean()
+    if not len(share) or share.max() - share.min() < .5: return []
+    return [f"DOUBT: the pictures of '{share.idxmax()}' are of a kind that is stretched from the least to the largest value of "
+            f"each, those of '{share.idxmin()}' are not, so brightness may tell them apart; save all in one kind of file."]

@@ -1,4 +1,4 @@
-"""Small pictures of things that have an up, drawn in seconds and without a download
+"""Small pictures of things with a natural way up, drawn in seconds and without a download
 
 Docs: https://selfsup.github.io/selfsup/data/drawn.html.md"""
 

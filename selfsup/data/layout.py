@@ -152,6 +152,7 @@ def _empty(folder, d, found):
     return (f"The folder '{folder/d}' holds nothing but links to pictures of another split, such as '{links[0][1]}'; "
             'put pictures of its own into it, or delete it.')
 
+# %% ../../nbs/data/06_layout.ipynb #91084e31
 def from_folders(
     folder:str|Path, # Folder with split folders, or with class folders; either with photos that have no label
     labelled:bool=True, # Insist on what a classifier needs: training and test
@@ -288,6 +289,7 @@ def _test_of_table(rows, notes):
     notes.append(_valid_as_test("the split 'valid' of the table"))
     return [(f, label, 'test' if split == 'valid' else split) for f, label, split in rows]
 
+# %% ../../nbs/data/06_layout.ipynb #5e979131
 def from_table(
     folder:str|Path, # Folder that the paths count from
     labels_csv:str|Path, # CSV file with columns path, class, split

@@ -166,6 +166,7 @@ def _gray_note(gray):
     return (f'{counted(len(gray), "gray picture")} with 16 bits a pixel, hardly a pixel brighter than {peak:,}: opened as '
             f'{bits} bits{white}{black}.')
 
+# %% ../../nbs/data/09_photos.ipynb #6accc341
 def _is_dark(colour): return len(colour) > 0 and colour.peak.max() < 2**14
 
 def _kind_notes(scan):
@@ -209,8 +210,8 @@ def _check_number(photos, labels_csv):
     "`InputError` for fewer than two classes, with the folder that was read as one"
     if len(photos.classes) > 1: return
     if labels_csv or not photos.classes:
-        raise InputError(f"'{labels_csv or photos.folder}' holds {counted(len(photos.classes), 'class', 'classes')}; telling "
-                         'classes apart needs at least two.')
+        n = counted(len(photos.classes), 'class', 'classes')
+        raise InputError(f"'{labels_csv or photos.folder}' holds {n}; telling classes apart needs at least two.")
     one, folder = photos.classes[0], photos.folder
     parts = [f.relative_to(folder).parts for f in photos.table.path[photos.table.label == one]]
     depth = 1 if all(p[0] == one for p in parts) else 2  # below the folder, or below a split
@@ -218,15 +219,17 @@ def _check_number(photos, labels_csv):
     inner = sorted({p[depth] for p in parts if len(p) > depth + 1})
     perhaps = f" Perhaps they are the folders inside it ({_first(inner)}): "
     perhaps += f"then give '{place}'." if depth == 1 else f"then move them up, out of '{one}'."
-    raise InputError(f"'{folder}' holds one class only, '{one}' (the folder '{place}'); telling classes apart needs at least "
-                     f'two class folders.{perhaps*(len(inner) > 1)} Or {CSV}.')
+    raise InputError(f"'{folder}' holds one class only, '{one}' (the folder '{place}'); telling classes apart needs at "
+                     f'least two class folders.{perhaps*(len(inner) > 1)} Or {CSV}.')
 
+# %% ../../nbs/data/09_photos.ipynb #0c029051
 def _check_test(photos, test, labels_csv):
     "`InputError` for a test that cannot tell anything; `test` are its classes"
     if not test:
         n = photos.table.label[photos.table.label != ''].value_counts()
         first = _first([f'{c}: {k}' for c, k in n.items()])
-        way = 'give some of its rows the split test' if labels_csv else 'add photos, at least three a class, or a folder test'
+        way = 'add photos, at least three a class, or a folder test'
+        if labels_csv: way = 'give some of its rows the split test'
         raise InputError(f"'{labels_csv or photos.folder}' has no photo to test on ({first}); {way}.")
     if len(test) == 1:
         raise InputError(f"The test in '{photos.folder}' has photos of one class only, '{min(test)}'; add some of the others.")

@@ -9,6 +9,7 @@ __all__ = ['ORIENTATION', 'TURNS', 'DEPTHS', 'PICTURES', 'exif_orientation', 'bi
            'PILUpright']
 
 # %% ../../nbs/data/03_pictures.ipynb #57ebd571
+from ..errors import InputError
 import logging
 import warnings
 from io import BytesIO
@@ -16,7 +17,6 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, UnidentifiedImageError
 from fastai.vision.core import PILImage
-from ..errors import InputError
 
 # %% ../../nbs/data/03_pictures.ipynb #f18a7e8c
 ORIENTATION = 0x0112 # Its number among the EXIF tags

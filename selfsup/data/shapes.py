@@ -1,4 +1,4 @@
-"""Nineteen things drawn with a pen: fourteen that have an up, five that look the same at some turns
+"""Nineteen things drawn with a pen: fourteen with a natural way up, five that look the same at some turns
 
 Docs: https://selfsup.github.io/selfsup/data/shapes.html.md"""
 

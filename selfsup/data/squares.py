@@ -8,6 +8,7 @@ Docs: https://selfsup.github.io/selfsup/data/squares.html.md"""
 __all__ = ['OpenSquare']
 
 # %% ../../nbs/data/10_squares.ipynb #b968df1c
+from ..errors import InputError, check_size
 import os
 from pathlib import Path
 import numpy as np
@@ -18,7 +19,6 @@ from fastai.vision.core import TensorImage
 from ..console import Progress, say
 from .pictures import PILUpright
 from .photos import PhotoSet
-from ..errors import InputError, check_size
 
 # %% ../../nbs/data/10_squares.ipynb #95a82473
 def _stamp(file):

@@ -180,7 +180,7 @@ def create_encoder(
     pretrained:bool=False, # ImageNet weights; needs a network, and is not self-supervised
 ): # An `Encoder`, or a `TimmEncoder`
     "Make an encoder with fresh weights"
-    if arch is small_encoder: arch = 'small'
+    if arch is small_encoder: arch = 'small'  # our own functions are known by name
     if arch is nin_encoder: arch = 'nin4'
     if callable(arch) and not isinstance(arch, nn.Module): return _torchvision_encoder(arch, pretrained)
     if not isinstance(arch, str):

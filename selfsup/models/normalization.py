@@ -34,8 +34,8 @@ def normalize_like(
 )->dict|None: # The normalisation that `dls` now has: `mean` and `std`, three numbers each
     "Give `dls` the normalisation of `encoder`, or check that it has it"
     have, meta = normalization_of(dls), getattr(encoder, 'meta', {})
-    unknown = 'normalization' not in meta
-    want = have or dict(zip(('mean', 'std'), imagenet_stats)) if unknown else meta['normalization']
+    if 'normalization' in meta: want = meta['normalization']
+    else: want = have or dict(zip(('mean', 'std'), imagenet_stats))
     if have or not want: check_agree(have, want)
     else:
         dls.add_tfms([Normalize.from_stats(want['mean'], want['std'], cuda=False)], 'after_batch')

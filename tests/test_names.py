@@ -1,0 +1,19 @@
+"Names that everybody can use: each means one thing"
+import builtins
+from collections import Counter
+from importlib import import_module
+from pkgutil import walk_packages
+import selfsup
+
+def public_names():
+    "Every name that a module of the package exports, once for each module"
+    for module in walk_packages(selfsup.__path__, 'selfsup.'):
+        if not module.name.endswith(('.all', '._modidx')):
+            yield from getattr(import_module(module.name), '__all__', [])
+
+def test_no_two_modules_export_one_name():
+    twice = [name for name, n in Counter(public_names()).items() if n > 1]
+    assert twice == []
+
+def test_no_public_name_shadows_a_builtin():
+    assert [name for name in public_names() if hasattr(builtins, name)] == []
