@@ -27,7 +27,7 @@ def check_size(
     "`InputError` unless `size` is between 8 and 4,096"
     at_least(8, size=size)
     if size > 4096:
-        raise InputError(f'size is {size}; it must be at most 4096, as no training with larger pictures fits into memory.')
+        raise InputError(f'size is {size}; it must be at most 4096, as larger pictures fit into no memory.')
 
 # %% ../nbs/00_errors.ipynb #5d1a7c22
 def check_rate(

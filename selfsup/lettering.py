@@ -39,7 +39,7 @@ def _add_font(lacking):
 def plain(
     name:str, # Such as the name of a class
 )->str:
-    "`name` as matplotlib shows it; call it before the figure is made, as it may add a font to `rcParams['font.family']`"
+    "`name` as matplotlib shows it; call it before the figure is made: it may add a font to `rcParams['font.family']`"
     name = ''.join(c if c.isprintable() else c.encode('unicode_escape', 'surrogatepass').decode() for c in name)
     lacking = {ord(c) for c in name} - _drawn()
     if lacking: _add_font(lacking)

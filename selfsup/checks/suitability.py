@@ -72,8 +72,8 @@ def _part(photos, n, n_ask, seed):
     "Some photos to train on, and others to ask about; none of the test"
     t = photos.table[photos.table.split != 'test'].sample(frac=1, random_state=seed)
     if len(t) < 60:
-        raise InputError(f"'{photos.folder}' has {counted(len(t), 'photo')} outside its test, and suitability needs at least 60, "
-                         'to train on two thirds and ask about the rest; add photos.')
+        raise InputError(f"'{photos.folder}' has {counted(len(t), 'photo')} outside its test, and suitability needs "
+                         'at least 60, to train on two thirds and ask about the rest; add photos.')
     ask = min(n_ask, len(t)//3)
     t = t[:n + ask]
     return replace(photos, table=t.assign(split=['valid']*ask + ['unlabelled']*(len(t) - ask)))

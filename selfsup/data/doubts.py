@@ -166,5 +166,6 @@ def _two_depths(t):
 def _two_kinds(t):
     share = (t.deep == 'stretched').groupby(t.label).mean()
     if not len(share) or share.max() - share.min() < .5: return []
-    return [f"DOUBT: the pictures of '{share.idxmax()}' are of a kind that is stretched from the least to the largest value of "
-            f"each, those of '{share.idxmin()}' are not, so brightness may tell them apart; save all in one kind of file."]
+    one, other = share.idxmax(), share.idxmin()
+    return [f"DOUBT: the pictures of '{one}' are of a kind that is stretched from the least to the largest value of "
+            f"each, those of '{other}' are not, so brightness may tell them apart; save all in one kind of file."]

@@ -177,13 +177,14 @@ def _kind_notes(scan):
     if len(colour) and not _is_dark(colour):
         yield f"{counted(len(colour), 'colour picture')} with 16 bits a channel, of which the upper 8 are read."
     if len(stretched):
-        yield (f"{counted(len(stretched), 'gray picture')} of a kind that may hold negative, fractional or very large values, each "
-               'stretched from its own least to its largest: tones of two pictures cannot be compared.')
+        yield (f"{counted(len(stretched), 'gray picture')} of a kind that may hold negative, fractional or very large "
+               'values, each stretched from its own least to its largest: tones of two pictures cannot be compared.')
     if len(band):
         yield (f"{counted(len(band), 'picture')} with a fourth channel that is no transparency, perhaps near infrared; only "
                'red, green and blue are used.')
     if len(pages):
-        yield f"{counted(len(pages), 'file')} with several pages or frames, {pages.sum():,} in all; only the first of each is used."
+        yield (f"{counted(len(pages), 'file')} with several pages or frames, {pages.sum():,} in all; only the first "
+               'of each is used.')
 
 def _dark_alarm(scan):
     "A sentence on colour pictures that are opened too dark"

@@ -48,7 +48,7 @@ SYSTEM = {'@eadir', '@recycle', '@recently-snapshot', '@tmp', '#recycle', '#snap
 RAW = {'.dng', '.cr2', '.cr3', '.nef', '.arw', '.orf', '.rw2', '.raf', '.srw', '.pef', '.raw'} # Of cameras
 
 def _is_special(path):
-    "Is `path` a pipe, a socket or a device? A link that leads nowhere is none: it is counted as a file that is not there"
+    "Is `path` a pipe, a socket or a device? A link that leads nowhere is none: it counts as a file that is not there"
     try: return not stat.S_ISREG(os.stat(path).st_mode)
     except OSError: return False
 
@@ -175,7 +175,8 @@ def _key(file):
     try: s = os.stat(file)
     except OSError: return b''  # nothing is kept under it
     rules = PIL.__version__, Image.MAX_IMAGE_PIXELS, ImageFile.LOAD_TRUNCATED_IMAGES, _version
-    return os.fsencode(os.path.abspath(file)) + repr((s.st_ino, s.st_size, s.st_mtime_ns, s.st_ctime_ns, rules)).encode()
+    known = s.st_ino, s.st_size, s.st_mtime_ns, s.st_ctime_ns, rules
+    return os.fsencode(os.path.abspath(file)) + repr(known).encode()
 
 def _rows(files, store, pool):
     "A row for each of `files`, from the cache where it is there"
