@@ -16,6 +16,7 @@ import selfsup
 from selfsup import cli
 from selfsup._docments import explain, parameters
 from selfsup.errors import InputError
+from selfsup.run_folder import Stopped
 
 HEAVY = {'torch', 'fastai', 'numpy', 'pandas', 'matplotlib', 'PIL', 'scipy', 'sklearn'}
 # runs main, and says at the end which of the names in HEAVY were loaded
@@ -183,6 +184,9 @@ def test_interrupt_has_no_traceback(capsys, monkeypatch):
     monkeypatch.setattr(cli, 'import_module', lambda module: failing(KeyboardInterrupt()))
     code, out, err = typed(capsys, 'audit', 'a')
     assert (code, out, err.strip()) == (130, '', 'selfsup: Stopped.')
+    monkeypatch.setattr(cli, 'import_module', lambda module: failing(Stopped('Stopped. 2 of 3 epochs are kept.')))
+    code, out, err = typed(capsys, 'audit', 'a')
+    assert (code, out, err.strip()) == (130, '', 'selfsup: Stopped. 2 of 3 epochs are kept.')
 
 def test_other_errors_keep_their_traceback(monkeypatch):
     monkeypatch.setattr(cli, 'import_module', lambda module: failing(ZeroDivisionError()))

@@ -146,6 +146,12 @@ def slow_pages(tree, shared):
     if missed: raise Failed('\n'.join(missed))
     return [f'{path.name}: {"; ".join(lines)}' for path, lines in needs.items() if lines]
 
+@check('runs that are killed go on to the same bytes, and full disks lose nothing',
+       'run: .venv/bin/python -m pytest tests/kills.py, and mend what it names', among=SLOW_CHECKS)
+def kills(tree, shared):
+    said = run(sys.executable, '-m', 'pytest', '-q', '-rs', '-n', 2, 'tests/kills.py', cwd=tree, path=[tree], OMP_NUM_THREADS='1')
+    return [line for line in said.splitlines() if line.startswith('SKIPPED')]
+
 def passes(name, mend, f, folder, shared):
     "Run one check, say how it went, and return whether it passed and what it skipped"
     print(f'== {name}', flush=True)
@@ -160,7 +166,7 @@ def passes(name, mend, f, folder, shared):
 def main():
     "Run all checks; the exit code is 1 if one failed"
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument('--slow', action='store_true', help='run the slow pages too, at their tiny sizes')
+    parser.add_argument('--slow', action='store_true', help='run the slow pages too, at their tiny sizes, and kill runs')
     checks = CHECKS + SLOW_CHECKS*parser.parse_args().slow
     with TemporaryDirectory() as folder:
         shared = Path(folder).resolve()

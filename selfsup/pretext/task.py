@@ -8,10 +8,10 @@ Docs: https://selfsup.github.io/selfsup/pretext/task.html.md"""
 __all__ = ['TASKS', 'PretextTask', 'task_of', 'task_class', 'as_task']
 
 # %% ../../nbs/pretext/01_task.ipynb #111c451d
+from ..errors import InputError
 import inspect
 from importlib import import_module
 from fastai.vision.all import *
-from ..errors import InputError
 from ..models.heads import linear_head
 from .views import MakeViews, TargetLabel, ViewsDL
 

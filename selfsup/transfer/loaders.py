@@ -8,8 +8,8 @@ Docs: https://selfsup.github.io/selfsup/transfer/loaders.html.md"""
 __all__ = ['augmentation', 'CachedDL', 'lay_out', 'labelled_dls']
 
 # %% ../../nbs/transfer/03_loaders.ipynb #95e2c662
-from fastai.vision.all import *
 from ..data.squares import OpenSquare
+from fastai.vision.all import *
 
 # %% ../../nbs/transfer/03_loaders.ipynb #b1f4be54
 def augmentation():

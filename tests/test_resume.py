@@ -1,0 +1,45 @@
+"The folder of a run: its name, its end, and who is at work in it."
+import os
+import shutil
+
+import pytest
+from fastai.vision.all import noop
+from selfsup.checks.audit import audit
+from selfsup.checks.suitability import suitability
+from selfsup.data.drawn import draw_world
+from selfsup.errors import InputError
+from selfsup.evaluation.compare import compare
+from selfsup.evaluation.evaluate import evaluate
+from selfsup.models.encoder import create_encoder
+from selfsup.models.saved import save_encoder
+from selfsup.pretext.pretrain import pretrain
+from selfsup.transfer.finetune import finetune
+
+@pytest.fixture(scope='module')
+def world(tmp_path_factory):
+    os.environ['XDG_CACHE_HOME'] = str(tmp_path_factory.mktemp('cache'))
+    return draw_world(tmp_path_factory.mktemp('data')/'world', train=20, valid=4, test=5, classes=['house', 'car', 'cup'], size=32)
+
+def test_a_name_too_long_is_refused(world, tmp_path):
+    encoder = save_encoder(create_encoder(), tmp_path/'fresh', size=32)
+    for command, kwargs in ((pretrain, {}), (finetune, dict(encoder='small')), (compare, {}), (evaluate, dict(encoder=encoder)), (audit, {}), (suitability, {})):
+        with pytest.raises(InputError, match='too long'): command(world, out=tmp_path/('x'*300), say=noop, **kwargs)
+
+def test_a_folder_that_vanishes_costs_no_result(world, tmp_path):
+    lines = []
+    def vanish(line):
+        lines.append(str(line))
+        if 'epoch 1 ' in str(line): shutil.rmtree(tmp_path/'pre')
+    file = pretrain(world, tmp_path/'pre', size=32, epochs=2, say=vanish)
+    assert len([line for line in lines if 'could not be kept' in line]) == 2 and ' after ' in lines[-2]
+    assert {f.name for f in file.parent.iterdir()} == {'encoder.safetensors', 'encoder.json', 'result.json', 'files.csv'}
+
+def test_a_second_run_in_a_folder_says_so(world, tmp_path):
+    for command, kwargs in ((pretrain, {}), (finetune, dict(encoder='small', steps=2))):
+        seen = []
+        def another(line):
+            if 'was read' not in str(line): return
+            with pytest.raises(InputError, match='Another process is at work'): command(world, out=tmp_path/command.__name__, size=32, say=noop, **kwargs)
+            seen.append(line)
+        command(world, out=tmp_path/command.__name__, size=32, say=another, **kwargs | ({'epochs': 1} if command is pretrain else {}))
+        assert len(seen) == 1
