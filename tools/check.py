@@ -13,7 +13,7 @@ from titles import lost_lines
 ROOT = Path(__file__).resolve().parent.parent
 BIN = Path(sys.executable).parent
 DEMO = 'demo --out demo --train 12 --test 5 --epochs 1 --steps 2,4 --seeds 1 --labels 5'.split()
-LONG_PAGES = '02_from_scratch|04_few_labels|08_what_it_learned' # of the course; each takes minutes, and exports nothing
+LONG_PAGES = '02_from_scratch|03_fastai|04_few_labels|08_what_it_learned' # of the course; each takes minutes, and exports nothing
 CHECKS, SLOW_CHECKS = [], []
 
 class Failed(Exception): "What a check found"
@@ -125,9 +125,6 @@ def notebooks(tree, shared):
 def long_pages(tree, shared):
     run(BIN/'nbdev-test', '--n-workers', 2, '--timing', '--file-re', LONG_PAGES, cwd=tree, path=[tree], show=True,
         OMP_NUM_THREADS='1')
-
-@check('runs that are killed go on, and full disks lose nothing', 'run: .venv/bin/python -m pytest tests/kills.py', among=SLOW_CHECKS)
-def kills(tree, shared): run(sys.executable, '-m', 'pytest', '-q', '-n', 2, 'tests/kills.py', cwd=tree, path=[tree], show=True)
 
 @check('every cell of the slow pages runs at its tiny size',
        'mend the page, then run: SELFSUP_TINY=1 .venv/bin/nbdev-test --flags slow NOTEBOOK', among=SLOW_CHECKS)
