@@ -8,11 +8,11 @@ Docs: https://selfsup.github.io/selfsup/transfer/resume.html.md"""
 __all__ = ['KeepTraining', 'check_state_room']
 
 # %% ../../nbs/transfer/06_resume.ipynb #a5336790
+from ..run_folder import RunFolder
 from io import BytesIO
 import numpy as np
 import torch
 from fastai.vision.all import *
-from ..run_folder import RunFolder
 
 # %% ../../nbs/transfer/06_resume.ipynb #3bddf1d5
 class KeepTraining(Callback):
