@@ -51,7 +51,7 @@ def output_folder(
     check_output(out, photos)
     try:
         (out := Path(out)).mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryFile(dir=out): pass
+        with tempfile.TemporaryFile(dir=out) as f: f.write(b' ')
     except OSError as e: raise _cannot(out, e) from None
     return out
 

@@ -292,7 +292,7 @@ def demo(
     test:int=60, # Test pictures a class
     epochs:int=5, # Passes of pretraining over the pictures
     steps:list[int]=(30, 90), # Lengths of training with few labels to choose from, in batches
-    resume:bool=False, # Go on with a demo that was stopped, in the folder `out`; default the last one
+    resume:bool=False, # Go on with a demo that was stopped, in the folder out; default the last one
     say=say, # Gets a line for every step
 )->Comparison:
     "The seven steps on pictures drawn by the package: no photos, no internet and no GPU needed"

@@ -103,8 +103,9 @@ def pretrain(
     task, encoder = as_task(pretext), _begin_with(start_from, arch)
     if size is None: size = encoder.meta.get('size') or 64
     at_least(8, size=size)
-    settings = dict(folder=str(folder), arch=arch or encoder.meta['arch'], size=size, epochs=epochs, labels_csv=labels_csv,
-                    pretext=task.meta(), bs=bs, lr=lr, seed=seed, start_from=start_from and str(start_from))
+    settings = dict(folder=str(folder), arch=arch or encoder.meta['arch'], size=size, epochs=epochs,
+                    labels_csv=labels_csv, pretext=task.meta(), bs=bs, lr=lr, seed=seed,
+                    start_from=start_from and str(start_from))
     with run_folder(out, settings, resume, folder, say) as run: return _pretrain(run, task, encoder, say)
 
 def _begin_with(start_from, arch):

@@ -41,8 +41,9 @@ def _check_lost(photos, had):
     for split in 'train', 'test':
         gone = sorted(had[split] - set(photos.labels(split)))
         if not gone: continue
-        raise InputError(f"The photos of '{gone[0]}' to {split} on were there when '{photos.folder}' was scanned, and not one "
-                         'can be opened any more; see whether the folder or the drive is still there, and run it again.')
+        raise InputError(f"The photos of '{gone[0]}' to {split} on were there when '{photos.folder}' was scanned, and not "
+                         'one can be opened any more; see whether the folder or the drive is still there, and run it '
+                         'again.')
 
 # %% ../../nbs/transfer/04_finetune.ipynb #51bb44b8
 def open_photos(
@@ -51,7 +52,7 @@ def open_photos(
     meta:dict={}, # Of an encoder that is to see the photos
     say=say, # Gets how the folder was read, and a line now and then
 )->tuple: # (photos, what opened them and keeps them)
-    "Read a folder of labelled photos, tell what was read, and open them all; `InputError` if a class is lost on the way"
+    "Read a folder of labelled photos, tell what was read, and open them all; `InputError` if a class gets lost"
     photos = read_photos(folder, labels_csv, say=say)
     opener = OpenSquare(size, bits_for(photos, meta.get('bits')))
     photos.tell(say)
@@ -130,8 +131,8 @@ def finetune(
     if cut is not None: body = body.cut(cut)
     if size is None: size = body.meta.get('size') or 64
     at_least(8, size=size)
-    settings = dict(folder=str(folder), encoder=str(encoder), labels=labels, freeze=freeze, labels_csv=labels_csv, cut=cut,
-                    steps=steps, lr=lr, bs=bs, size=size, seed=seed)
+    settings = dict(folder=str(folder), encoder=str(encoder), labels=labels, freeze=freeze, labels_csv=labels_csv,
+                    cut=cut, steps=steps, lr=lr, bs=bs, size=size, seed=seed)
     with run_folder(out, settings, photos=folder, say=say) as run: return _finetune(run, body, say)
 
 # %% ../../nbs/transfer/04_finetune.ipynb #b129b278
