@@ -105,7 +105,8 @@ WRONG = [
     (pretrain, dict(lr=0)), (pretrain, dict(seed=-1)), (pretrain, dict(size=4)), (pretrain, dict(pretext='rotatoin')), (pretrain, dict(arch='smal')),
     (finetune, dict(encoder='small', lr=-1)), (finetune, dict(encoder='small', cut=9)), (finetune, dict(encoder='small', labels='0')),
     (finetune, dict(encoder='small', bs=1)), (finetune, dict(encoder='./nowhere')), (finetune, dict(encoder='small', seed=-1)),
-    (compare, dict(lrs=[])), (compare, dict(lrs=[float('nan')])), (compare, dict(pretrain_lr=-1)), (compare, dict(labels='x')), (compare, dict(arch='smal'))]
+    (compare, dict(lrs=[])), (compare, dict(lrs=[float('nan')])), (compare, dict(pretrain_lr=-1)), (compare, dict(labels='x')), (compare, dict(arch='smal')),
+    (pretrain, dict(size=100_000)), (finetune, dict(encoder='small', size=100_000)), (compare, dict(size=100_000)), (audit, dict(size=100_000))]
 
 @pytest.mark.parametrize('command, wrong', WRONG, ids=lambda o: o.__name__ if callable(o) else next(iter(o)))
 def test_arguments_are_checked_before_any_photo_is_opened(command, wrong, world, tmp_path, monkeypatch):

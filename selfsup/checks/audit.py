@@ -10,7 +10,7 @@ __all__ = ['PHOTOS', 'PLAIN', 'LEAK', 'WARNING', 'HONEST', 'EMPTY', 'CHECKS', 'T
            'audit']
 
 # %% ../../nbs/checks/03_audit.ipynb #0cc1f3e3
-from ..errors import InputError, at_least
+from ..errors import InputError, at_least, check_size
 import tempfile
 import time
 from contextlib import nullcontext
@@ -464,6 +464,7 @@ def audit(
     start = time.time()
     settings = dict(folder=folder, out=out, size=size, labels_csv=labels_csv, angles=angles, n=n, seed=seed)
     at_least(16, size=size)
+    check_size(size)
     at_least(20, n=n)
     at_least(0, seed=seed)
     check_angles(angles)

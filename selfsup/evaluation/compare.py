@@ -8,7 +8,7 @@ Docs: https://selfsup.github.io/selfsup/evaluation/compare.html.md"""
 __all__ = ['Settings', 'Pieces', 'compare', 'demo']
 
 # %% ../../nbs/evaluation/06_compare.ipynb #5fd65bc0
-from ..errors import InputError, at_least, check_rate
+from ..errors import InputError, at_least, check_rate, check_size
 from ..output import WriteError, output_folder, to_json
 import json
 import shutil
@@ -58,7 +58,7 @@ class Settings:
         "`InputError` for what can be known before a photo is opened"
         at_least(1, seeds=self.seeds, epochs=self.epochs)
         at_least(2, bs=self.bs)
-        at_least(8, size=self.size)
+        check_size(self.size)
         check_rate(self.pretrain_lr)
         check_grid(self.lrs, self.steps)
         parse_budget(self.labels)

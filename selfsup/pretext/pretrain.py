@@ -8,7 +8,7 @@ Docs: https://selfsup.github.io/selfsup/pretext/pretrain.html.md"""
 __all__ = ['train_rotation', 'rotation_history', 'training_views', 'Say', 'train_pretext', 'pretext_history', 'pretrain']
 
 # %% ../../nbs/pretext/08_pretrain.ipynb #95e2c662
-from ..errors import InputError, at_least, check_rate
+from ..errors import InputError, at_least, check_rate, check_size
 import time
 from contextlib import nullcontext
 from fastai.vision.all import *
@@ -99,10 +99,12 @@ def pretrain(
     say=say, # Gets a line an epoch
 )->Path: # The file encoder.safetensors
     "Pretrain an encoder by a pretext task on all training and unlabelled photos of a folder"
-    at_least(1, epochs=epochs, bs=bs), at_least(0, seed=seed), check_rate(lr)
+    at_least(1, epochs=epochs, bs=bs)
+    at_least(0, seed=seed)
+    check_rate(lr)
     task, encoder = as_task(pretext), _begin_with(start_from, arch)
     if size is None: size = encoder.meta.get('size') or 64
-    at_least(8, size=size)
+    check_size(size)
     settings = dict(folder=str(folder), arch=arch or encoder.meta['arch'], size=size, epochs=epochs,
                     labels_csv=labels_csv, pretext=task.meta(), bs=bs, lr=lr, seed=seed,
                     start_from=start_from and str(start_from))

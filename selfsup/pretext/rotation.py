@@ -123,7 +123,7 @@ def check_upright(
         names = ', '.join(f.name.split(' -- ')[0] for f in random)
         raise InputError(f'The augmentation ({names}) turns a picture by up to '
                          f'{worst:.0f} degrees, but the angles are {step:g} apart: the label would be wrong. '
-                         'Take out flip_vert, Dihedral and Rotate, or lower max_rotate.')
+                         'Take angles further apart; or take out flip_vert, Dihedral and Rotate, or lower max_rotate.')
 
 # %% ../../nbs/pretext/03_rotation.ipynb #6fdcb142
 def RotationBlock(

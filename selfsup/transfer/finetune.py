@@ -8,7 +8,7 @@ Docs: https://selfsup.github.io/selfsup/transfer/finetune.html.md"""
 __all__ = ['bits_for', 'open_photos', 'train_labelled', 'predict_files', 'hits_on_test', 'finetune']
 
 # %% ../../nbs/transfer/04_finetune.ipynb #95e2c662
-from ..errors import InputError, at_least, check_rate
+from ..errors import InputError, at_least, check_rate, check_size
 import time
 from io import BytesIO
 from fastai.vision.all import *
@@ -125,12 +125,16 @@ def finetune(
     say=say, # Gets how the folder was read, and the result
 )->dict: # What result.json holds
     "Fine-tune an encoder on labelled photos, and test it"
-    at_least(1, steps=steps), at_least(2, bs=bs), at_least(0, seed=seed), check_rate(lr), parse_budget(labels)
+    at_least(1, steps=steps)
+    at_least(2, bs=bs)
+    at_least(0, seed=seed)
+    check_rate(lr)
+    parse_budget(labels)
     set_seed(seed)  # of fresh weights, too
     body = as_encoder(encoder)
     if cut is not None: body = body.cut(cut)
     if size is None: size = body.meta.get('size') or 64
-    at_least(8, size=size)
+    check_size(size)
     settings = dict(folder=str(folder), encoder=str(encoder), labels=labels, freeze=freeze, labels_csv=labels_csv,
                     cut=cut, steps=steps, lr=lr, bs=bs, size=size, seed=seed)
     with run_folder(out, settings, photos=folder, say=say) as run: return _finetune(run, body, say)
