@@ -34,7 +34,7 @@ def check_same(
         if what == 'settings': change = f'{key} was {was.get(key)!r} and is now {now.get(key)!r}'
         elif key not in now: change = f"'{key}' is not there any more"
         elif key not in was: change = f"'{key}' is new"
-        else: change = f"'{key}' is another picture now"
+        else: change = f"'{key}' is another picture now, or in another split or class"
         raise InputError(f"The run in '{where}' cannot go on: {change}. Put that back, or begin in another folder.")
 
 # %% ../nbs/06_run_folder.ipynb #9c8c22cc

@@ -26,7 +26,7 @@ from .marks import find_mark, less_blur, see_shift, show_mark
 from ..console import Progress, duration, say
 from ..data.photos import read_photos
 from ..data.squares import OpenSquare
-from ..output import check_output, output_folder
+from ..run_folder import run_folder
 from ..pretext.loaders import rotation_dls
 from ..pretext.rotation import INVALID, Rotation, RotationDL, check_angles, rotate
 from ..statistics import picture_interval
@@ -462,26 +462,25 @@ def audit(
 )->Audit: # Its `exit_code` is 1 if a leak is certain
     "Can the turn be guessed without seeing what is in the picture?"
     start = time.time()
-    settings = dict(folder=folder, out=out, size=size, labels_csv=labels_csv, angles=angles, n=n, seed=seed)
+    settings = dict(folder=str(folder), size=size, labels_csv=labels_csv, angles=angles, n=n, seed=seed)
     at_least(16, size=size)
     check_size(size)
     at_least(20, n=n)
     at_least(0, seed=seed)
     check_angles(angles)
-    if out: check_output(out, folder)
-    photos = read_photos(folder, labels_csv, labelled=False, say=say)
-    photos.tell(say)
-    out = output_folder(out, folder) if out else None
-    dls = rotation_dls(photos, OpenSquare(size, photos.bits, room=0), angles, say=say)  # only n of them are opened
-    res = audit_shortcuts(dls, n, seed=seed, say=say)
-    if out: _save(res, out, settings, photos)
-    written = f"; written to {out/'report.html'}" if out else ''
-    say(f'{res}\n\n{duration(time.time() - start)}{written}')
+    with run_folder(out, settings, photos=folder, say=say) as run:
+        photos = read_photos(folder, labels_csv, labelled=False, say=say)
+        photos.tell(say)
+        dls = rotation_dls(photos, OpenSquare(size, photos.bits, room=0), angles, say=say)  # only n of them are opened
+        res = audit_shortcuts(dls, n, seed=seed, say=say)
+        say(f'{res}\n\n{duration(time.time() - start)}')
+        if out: _save(res, run.path, settings, photos, say)
     return res
 
 # %% ../../nbs/checks/03_audit.ipynb #f588c1bf
-def _save(res, out, settings, photos):
+def _save(res, out, settings, photos, say):
     write_result(out, photos, settings=settings, reading=res.sentences(), leaks=len(res.leaks),
                  warnings=len(res.warnings), chance=res.turns.chance, probes=res.rows, seconds=res.seconds)
     report = res.report().add('The photos', photos.notes or 'Nothing to note.')
     end_report(report, photos, settings).save(out/'report.html')
+    say(f"written to {out/'report.html'}")

@@ -19,7 +19,7 @@ from ..data.photos import PhotoSet, free_name, read_photos
 from ..data.squares import OpenSquare
 from ..lettering import plain
 from ..models.features import file_features
-from ..output import check_output, output_folder
+from ..run_folder import run_folder
 from ..pretext.loaders import pretext_dls
 from ..pretext.pretrain import train_pretext, training_views
 from ..pretext.rotation import Rotation, check_angles, circle_mask, rotate
@@ -235,21 +235,21 @@ def suitability(
     check_size(size)
     task = as_task(pretext)
     if task.chance is None: raise InputError(f'The pretext task {task.name} has no chance level to be held against.')
-    if out: check_output(out, folder)
-    everything = read_photos(folder, labels_csv, labelled=False, say=say)
-    everything.tell(say)
-    photos = _part(everything, n, n_ask, seed)
-    out = output_folder(out, folder) if out else None
-    res = _look(photos, OpenSquare(size, everything.bits), task, epochs, seed, say)
     settings = dict(folder=str(folder), size=size, labels_csv=labels_csv, pretext=task.meta(), n=n, n_ask=n_ask,
                     epochs=epochs, seed=seed)
-    if out: _save(res, out, settings, photos)
-    say(f'{res}\n\n{duration(res.seconds)}' + (f"; written to {out/'report.html'}" if out else ''))
+    with run_folder(out, settings, photos=folder, say=say) as run:
+        everything = read_photos(folder, labels_csv, labelled=False, say=say)
+        everything.tell(say)
+        photos = _part(everything, n, n_ask, seed)
+        res = _look(photos, OpenSquare(size, everything.bits), task, epochs, seed, say)
+        say(f'{res}\n\n{duration(res.seconds)}')
+        if out: _save(res, run.path, settings, photos, say)
     return res
 
 # %% ../../nbs/checks/04_suitability.ipynb #8ee27797
-def _save(res, out, settings, photos):
+def _save(res, out, settings, photos, say):
     write_result(out, photos, settings=settings, verdict=res.verdict, reading=res.sentences(), chance=res.chance,
                  table=res.table().reset_index(names='group').to_dict('records'), seconds=res.seconds)
     report = res.report().add('The photos', photos.notes or 'Nothing to note.')
     end_report(report, photos, settings).save(out/'report.html')
+    say(f"written to {out/'report.html'}")

@@ -23,6 +23,7 @@ from .pictures import bits_of
 from .scan import check_folder, count_fates, scan_images
 from .splits import draw_splits
 from ..errors import InputError
+from ..output import write_whole
 
 # %% ../../nbs/data/09_photos.ipynb #65a37f12
 @dataclass
@@ -40,10 +41,11 @@ class PhotoSet:
     def classes(self)->list: return sorted(l for l in self.table.label.unique() if l)
     def files(self, *splits)->list: return list(self.table.path[self.table.split.isin(splits)])
     def labels(self, *splits)->list: return list(self.table.label[self.table.split.isin(splits)])
-    def digests(self)->dict: # Path below the folder to a digest of the pixels
+    def digests(self)->dict: # Path below the folder to split, class and a digest of the pixels
         "What every photo is, to tell whether they are the same as before"
         seen = self.table.merge(self.scan[['path', 'pixels']], on='path')
-        return {os.path.relpath(p, self.folder): str(d) for p, d in zip(seen.path, seen.pixels)}
+        what = zip(seen.split, seen.label, map(str, seen.pixels))
+        return {os.path.relpath(p, self.folder): list(w) for p, w in zip(seen.path, what)}
 
 # %% ../../nbs/data/09_photos.ipynb #5d1a7c42
 def free_name(
@@ -92,10 +94,10 @@ def save_fates(self:PhotoSet,
     out:str|Path, # A folder
 ):
     "Write what became of each file to files.csv, and leaks and suspicions, if there are any, to leaks.csv"
-    hows = dict(index=False, errors='backslashreplace')
-    self.scan.drop(columns=['pixels', 'looks']).to_csv(Path(out)/'files.csv', **hows)
+    def write(name, table): write_whole(Path(out)/name, table.to_csv(index=False).encode(errors='backslashreplace'))
+    write('files.csv', self.scan.drop(columns=['pixels', 'looks']))
     found = pd.concat([self.leaks().rename(columns={'same_as': 'like'}).assign(bits=0), self.suspects()])
-    if len(found): found.to_csv(Path(out)/'leaks.csv', **hows)
+    if len(found): write('leaks.csv', found)
 
 # %% ../../nbs/data/09_photos.ipynb #033cba13
 def _leak(found, n, called, use, folder):

@@ -9,7 +9,7 @@ __all__ = ['Settings', 'Pieces', 'compare', 'demo']
 
 # %% ../../nbs/evaluation/06_compare.ipynb #5fd65bc0
 from ..errors import InputError, at_least, check_rate, check_size
-from ..output import WriteError, output_folder, to_json
+from ..output import output_folder, to_json
 import json
 import shutil
 import time
@@ -17,7 +17,7 @@ from contextlib import redirect_stderr, redirect_stdout
 from dataclasses import dataclass
 from io import StringIO
 from fastai.vision.all import *
-from ..console import Progress, counted, say
+from ..console import Progress, counted, duration, say
 from ..data.budget import label_subset, parse_budget
 from ..data.drawn import UPRIGHT, draw_world
 from .benchmark import Benchmark, Recipe, check_grid, run_as_dict, run_from_dict
@@ -218,13 +218,14 @@ def _compete(benchmark, subsets, tasks, settings, start, folder, say):
     return comparison, learned
 
 def _finish(comparison, learned, folder, settings, say):
-    "Write and tell what was found; what cannot be written is told all the same"
-    try:
-        if folder.path: _save_encoders(learned, folder.path, comparison.photos, settings)
-        return comparison.finish(folder.path, say)
-    except WriteError:
-        comparison.finish(None, say)
-        raise
+    "Tell what was found, then write it"
+    comparison.tell(say)
+    out = folder.path
+    if out:
+        _save_encoders(learned, out, comparison.photos, settings)
+        comparison.save(out)
+    say(duration(comparison.seconds) + (f"; written to {out/'report.html'}" if out else ''))
+    return comparison
 
 def _save_encoders(learned, out, photos, settings):
     "Write the encoder of the first seed of each task: `encoder`, or `encoder-NAME` where there are several"

@@ -365,15 +365,3 @@ def tell(self:Comparison,
     say(f'\n{self.answers()}\n')
     for alarm in self.photos.alarms: say(f'- {alarm}')
     return self
-
-@patch
-def finish(self:Comparison,
-    out:Path|None, # Folder of the run, if it has one
-    say=say, # Gets the lines
-)->Comparison: # Itself
-    "Write the numbers, say what was found, and draw the report"
-    if out: self.save_numbers(out)
-    self.tell(say)
-    if out: self.save_figures(out)
-    say(duration(self.seconds) + (f"; written to {out/'report.html'}" if out else ''))
-    return self

@@ -8,7 +8,7 @@ Docs: https://selfsup.github.io/selfsup/evaluation/evaluate.html.md"""
 __all__ = ['THIS', 'RANDOM_ENCODER', 'PIXELS', 'pixel_features', 'Evaluation', 'evaluate']
 
 # %% ../../nbs/evaluation/07_evaluate.ipynb #8772e8e6
-from ..errors import InputError, at_least
+from ..errors import InputError, at_least, check_size
 import time
 from dataclasses import dataclass
 from fastai.vision.all import *
@@ -22,7 +22,7 @@ from .figures import attention_maps, feature_map, first_filters, retrieval
 from ..statistics import paired_interval
 from ..models.features import Features, stage_names
 from ..models.saved import load_encoder, save_encoder
-from ..output import check_output, output_folder
+from ..run_folder import run_folder
 from ..pretext.loaders import pretext_dls
 from ..pretext.task import TASKS, as_task
 from ..report import Report, end_report, write_result
@@ -170,19 +170,19 @@ def evaluate(
     start = time.time()
     at_least(0, seed=seed)
     parse_budget(labels)
-    if out: check_output(out, folder)
     body = load_encoder(encoder)
     size = size or body.meta.get('size') or 64
-    benchmark = Benchmark(*open_photos(folder, labels_csv, size, body.meta, say))
-    benchmark.check_test()
-    idxs = label_subset(benchmark.labels, labels, seed)
-    _check(benchmark, idxs, labels)
-    out = output_folder(out, folder) if out else None
+    check_size(size)
     settings = dict(folder=str(folder), encoder=str(encoder), labels=labels, labels_csv=labels_csv, size=size,
                     seed=seed)
-    res = _evaluate(benchmark, body, idxs, settings, say)
-    res.seconds = time.time() - start
-    return _finish(res, out, say)
+    with run_folder(out, settings, photos=folder, say=say) as run:
+        benchmark = Benchmark(*open_photos(folder, labels_csv, size, body.meta, say))
+        benchmark.check_test()
+        idxs = label_subset(benchmark.labels, labels, seed)
+        _check(benchmark, idxs, labels)
+        res = _evaluate(benchmark, body, idxs, settings, say)
+        res.seconds = time.time() - start
+        return _finish(res, run.path, say)
 
 # %% ../../nbs/evaluation/07_evaluate.ipynb #c95f45b3
 def _task(body):
@@ -204,10 +204,11 @@ def _evaluate(benchmark, body, idxs, settings, say):
 
 # %% ../../nbs/evaluation/07_evaluate.ipynb #561e3a9e
 def _finish(res, out, say):
-    "Write the numbers, say what was found, and draw the report"
-    if out: _save(res, out)
+    "Say what was found, then write it"
     say(res)
     for alarm in res.benchmark.photos.alarms: say(f'- {alarm}')
-    if out: res.report().save(out/'report.html')
+    if out:
+        _save(res, out)
+        res.report().save(out/'report.html')
     say('\n' + duration(res.seconds) + (f"; written to {out/'report.html'}" if out else ''))
     return res

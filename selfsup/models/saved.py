@@ -18,7 +18,7 @@ from pathlib import Path
 from torch import nn
 from safetensors.torch import load_file, save
 from .encoder import Encoder, TimmEncoder, create_encoder, is_saved
-from ..output import write_together
+from ..output import WriteError, write_together
 
 # %% ../../nbs/models/02_saved.ipynb #bf552455
 def _whole(v): return isinstance(v, int) and not isinstance(v, bool) and v > 0
@@ -72,7 +72,9 @@ def save_encoder(
     versions = {p: version(p) for p in ('selfsup', 'torch', 'torchvision', 'fastai')}
     meta['versions'] = {'python': platform.python_version(), **versions}
     text = json.dumps(meta, indent=2)
-    folder.mkdir(parents=True, exist_ok=True)
+    try: folder.mkdir(parents=True, exist_ok=True)
+    except OSError as e:
+        raise WriteError(f"'{folder}' cannot be made ({e.strerror}); check the disk, or give another folder.") from e
     write_together({file: save(state), json_file: text.encode()})
     return file
 
