@@ -17,7 +17,7 @@ from pathlib import Path
 from fastcore.basics import patch
 from filelock import FileLock, Timeout
 from .console import say
-from .output import WriteError, check_output, check_room, clear_parts, output_folder, write_json, write_whole
+from .output import WriteError, check_output, check_room, clear_parts, output_folder, to_json, write_json, write_whole
 
 # %% ../nbs/06_run_folder.ipynb #7c1b0266
 def check_same(
@@ -27,8 +27,8 @@ def check_same(
     what:str='settings', # What the keys are
 ):
     "`InputError` that names the first difference"
-    was = json.loads(json.dumps(was))
-    now = json.loads(json.dumps(now))
+    was = json.loads(to_json(was))
+    now = json.loads(to_json(now))
     for key in [*was, *(k for k in now if k not in was)]:
         if was.get(key) == now.get(key) and (key in was) == (key in now): continue
         if what == 'settings': change = f'{key} was {was.get(key)!r} and is now {now.get(key)!r}'

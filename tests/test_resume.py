@@ -35,11 +35,27 @@ def test_a_folder_that_vanishes_costs_no_result(world, tmp_path):
     assert {f.name for f in file.parent.iterdir()} == {'encoder.safetensors', 'encoder.json', 'result.json', 'files.csv'}
 
 def test_a_second_run_in_a_folder_says_so(world, tmp_path):
-    for command, kwargs in ((pretrain, {}), (finetune, dict(encoder='small', steps=2))):
+    encoder = save_encoder(create_encoder(), tmp_path/'fresh', size=32)
+    for command, kwargs in ((pretrain, dict(epochs=1)), (finetune, dict(encoder='small', steps=2)), (evaluate, dict(encoder=encoder)),
+                            (audit, {}), (suitability, dict(epochs=1))):
         seen = []
         def another(line):
             if 'was read' not in str(line): return
             with pytest.raises(InputError, match='Another process is at work'): command(world, out=tmp_path/command.__name__, size=32, say=noop, **kwargs)
             seen.append(line)
-        command(world, out=tmp_path/command.__name__, size=32, say=another, **kwargs | ({'epochs': 1} if command is pretrain else {}))
+        command(world, out=tmp_path/command.__name__, size=32, say=another, **kwargs)
         assert len(seen) == 1
+
+def test_a_photo_in_another_class_is_noticed(world, tmp_path):
+    photos = sorted((world/'train').rglob('*.png')) + sorted((world/'valid').rglob('*.png'))
+    rows = [[str(f.relative_to(world)), f.parent.name, f.parent.parent.name] for f in photos]
+    def begin(rows, resume, say):
+        table = [['path', 'class', 'split'], *rows]
+        (tmp_path/'labels.csv').write_text('\n'.join(map(','.join, table)))
+        return pretrain(world, tmp_path/'pre', labels_csv=tmp_path/'labels.csv', size=32, epochs=2, resume=resume, say=say)
+    def stop(line):
+        if 'epoch 2 ' in str(line): raise KeyboardInterrupt
+    with pytest.raises(KeyboardInterrupt): begin(rows, False, stop)
+    other = [rows[0][:1] + ['cup'] + rows[0][2:], *rows[1:]]
+    with pytest.raises(InputError, match='another split or class'): begin(other, True, noop)
+    assert begin(rows, True, noop).exists()

@@ -23,7 +23,7 @@ from PIL import Image
 from scipy.stats import binom
 from .looks import see_blur, see_border, see_colour, see_detail, see_patches, see_signs, read_turn
 from .marks import find_mark, less_blur, see_shift, show_mark
-from ..console import Progress, duration, say
+from ..console import Progress, counted, duration, say
 from ..data.photos import read_photos
 from ..data.squares import OpenSquare
 from ..run_folder import run_folder
@@ -239,11 +239,14 @@ def _batches(dl, dataset, pictures, turns, plain):
             if x.shape[-1] < 16: raise InputError(f'The pictures have {x.shape[-1]} pixels a side; the audit needs 16.')
             yield x, y.cpu()
 
+def _check_enough(n):
+    if n < 20: raise InputError(f"There are {counted(n, 'picture')} to train on; an audit needs at least 20.")
+
 def _opened(ys, k):
     "Which pictures could be opened at each turn; `InputError` if the turns are not in order"
     y = torch.cat(ys).view(-1, k)
     own = (y != INVALID).all(1)
-    at_least(20, pictures=int(own.sum()))
+    _check_enough(int(own.sum()))
     if not (y[own] == torch.arange(k)).all():
         raise InputError('The dataset does not hold the turns of each picture one after the other, in the order of '
                          'the angles; use RotationDataLoaders, or list the pictures in that way.')
@@ -431,7 +434,8 @@ def audit_shortcuts(
     _check_turns(dls)
     dl, turns = dls.train, Turns(list(dls.vocab))
     size = len(dl.dataset)//(1 if isinstance(dl, RotationDL) else turns.k)
-    at_least(20, n=n, n_empty=n_empty, pictures=size)
+    at_least(20, n=n, n_empty=n_empty)
+    _check_enough(size)
     some = np.random.default_rng(seed).permutation(size)[:n].tolist()
     groups = {shown: [c for c in checks if c.shown == shown] for shown in dict.fromkeys(c.shown for c in checks)}
     def most(shown, cs): return min(max(c.most for c in cs), n_empty if shown in EMPTY else n)
