@@ -15,7 +15,7 @@ import tempfile
 import time
 from contextlib import nullcontext
 from copy import copy
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Callable
 from fastai.vision.all import *
 from matplotlib.figure import Figure

@@ -8,7 +8,7 @@ Docs: https://selfsup.github.io/selfsup/evaluation/compare.html.md"""
 __all__ = ['Settings', 'Pieces', 'compare', 'demo']
 
 # %% ../../nbs/evaluation/06_compare.ipynb #5fd65bc0
-from ..errors import InputError, at_least, check_rate, check_size
+from ..errors import at_least, check_rate, check_size
 from ..output import output_folder, to_json
 import json
 import shutil
