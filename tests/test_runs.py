@@ -20,6 +20,7 @@ from selfsup.errors import InputError
 from selfsup.evaluation.benchmark import Benchmark
 from selfsup.evaluation.compare import compare
 from selfsup.evaluation.evaluate import evaluate
+from selfsup.models.saved import load_encoder
 from selfsup.pretext.learner import rotation_learner
 from selfsup.pretext.pretrain import pretrain
 from selfsup.pretext.rotation import RotationDataLoaders
@@ -99,7 +100,7 @@ def test_a_folder_named_like_an_architecture_is_no_encoder(world, encoder, tmp_p
     weights = [load_learner(tmp_path/run/'model.pkl').model.state_dict() for run in 'ab']
     assert all(v.equal(weights[1][k]) for k, v in weights[0].items()) and a['test_accuracy'] == b['test_accuracy']
     with pytest.raises(InputError, match=r'\./other'): finetune(world, 'other', tmp_path/'c', say=noop)
-    with pytest.raises(InputError, match=r'\./other'): evaluate(world, 'other', say=noop)
+    assert load_encoder('other').meta['pretext']['name'] == 'rotation'  # where no architecture is asked for, it is a folder
 
 WRONG = [
     (pretrain, dict(lr=0)), (pretrain, dict(seed=-1)), (pretrain, dict(size=4)), (pretrain, dict(pretext='rotatoin')), (pretrain, dict(arch='smal')),

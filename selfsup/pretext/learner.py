@@ -48,7 +48,7 @@ def rotation_learner(
     **kwargs
 )->Learner: # `model[0]` is the encoder, `model[1]` the head
     "A `Learner` that guesses the turn"
-    task = getattr(dls, 'task', None) or Rotation(getattr(dls, 'vocab', ()))
+    task = kwargs.pop('task', None) or getattr(dls, 'task', None) or Rotation(getattr(dls, 'vocab', ()))
     if not isinstance(task, Rotation):
         raise InputError(f'The loaders are those of the pretext task {task.name}; pretext_learner takes them.')
     return pretext_learner(dls, arch, task=task, **kwargs)
