@@ -135,13 +135,14 @@ def rows(name, arrays, n, draw):
         yield dict(collection=name, fault=fault, share=share, draw=draw, photos=len(some),
                    **{r['sees']: r['reading'] for r in res.rows}, seconds=round(time.time() - start, 1))
 
+NAMES = 'cifar10_png6k', 'drawn, turned', 'drawn', 'flowers_160', 'bccd_cells', 'cifar10'
+
 def main(n=500, draws=2):
     n, draws, table = int(n), int(draws), []
-    for name in ('cifar10_png6k', 'drawn, turned', 'drawn', 'flowers_160', 'bccd_cells', 'cifar10'):
-        arrays = squares(name, n*draws)
-        if arrays is None:
-            print(f'{name} is not there and was left out')
-            continue
+    pictures = {name: squares(name, n*draws) for name in NAMES}
+    missing = [name for name, arrays in pictures.items() if arrays is None]
+    if missing: sys.exit(f"Not in fastai's data folder: {', '.join(missing)}. alarms.csv was left as it is.")
+    for name, arrays in pictures.items():
         for draw in range(draws):
             table += rows(name, arrays, n, draw)
             pd.DataFrame(table).to_csv(HERE/'alarms.csv', index=False)

@@ -12,6 +12,7 @@ from selfsup.data.doubles import *
 from selfsup.data.scan import *
 from selfsup.data.layout import *
 from selfsup.data.splits import *
+from selfsup.data.doubts import *
 from selfsup.data.photos import *
 from selfsup.data.squares import *
 from selfsup.data.budget import *
@@ -43,6 +44,7 @@ from selfsup.evaluation.comparison import *
 from selfsup.evaluation.compare import *
 from selfsup.evaluation.evaluate import *
 from selfsup.checks.looks import *
+from selfsup.checks.marks import *
 from selfsup.checks.audit import *
 from selfsup.checks.suitability import *
 

@@ -113,8 +113,8 @@ class Value(click.ParamType):
         except ValueError as e: self.fail(f'{e}.', param, ctx)
 
 VALUES = {'str': Value('text', _text), 'int': Value('integer', _whole), 'float': Value('number', _number),
-          'list[float]': Value('number,...', _numbers), 'list[int]': Value('integer,...', _wholes), 'PretextTask': Value('task', _task),
-          'list[PretextTask]': Value('task,...', _tasks)}
+          'list[float]': Value('number,...', _numbers), 'list[int]': Value('integer,...', _wholes),
+          'PretextTask': Value('task', _task), 'list[PretextTask]': Value('task,...', _tasks)}
 
 # %% ../nbs/90_cli.ipynb #c0a10011
 def _typed(value):
@@ -142,6 +142,7 @@ def as_option(
     if default is True:
         flag = f'{name}/--no{name[1:]}'
         return _Option([flag], heading, default=True, help=f'{text}; default {name}')
+    if 'PretextTask' in kind: text = f"{text}: {', '.join(read_tasks())}"
     if default is not None: text = f'{text}; default {_typed(default)}'
     return _Option([name], heading, task, type=VALUES[kind], required=p.default is None, help=text)
 

@@ -7,6 +7,7 @@ import pytest
 from selfsup.all import *
 from selfsup.checks.suitability import suitability
 from selfsup.errors import InputError
+from PIL import Image
 from fastai.vision.all import (
     DataBlock, GrandparentSplitter, ImageBlock, IndexSplitter, Normalize, Resize, TensorImage, TransformBlock,
     aug_transforms, imagenet_stats, noop, set_seed, torch)
@@ -150,3 +151,24 @@ def test_suitability_asks_any_task(world, pretext):
 
 def test_rotation_learner_wants_rotation(world):
     with pytest.raises(InputError, match='channels; pretext_learner'): rotation_learner(photo_dls(world, Channels()))
+
+class Mirror(PretextTask):
+    "Was it mirrored? A random mirror image would make half of the targets wrong"
+    name, target, vocab = 'mirror', 'side', ('as it is', 'mirrored')
+    def augment(self): return augmentation(do_flip=False)
+    def views(self, x, target, training): return torch.where((target == 1)[:, None, None, None], x.flip(-1), x)
+
+def test_a_task_gives_the_augmentation_that_leaves_its_targets_right(tmp_path):
+    for split, n in (('train', 16), ('valid', 4)):
+        for i in range(n):
+            (tmp_path/split/'a').mkdir(parents=True, exist_ok=True)
+            im = Image.new('RGB', (32, 32), (i, 0, 0))
+            im.paste((255 - i, 255, 255), (16, 0, 32, 32))
+            im.save(tmp_path/split/'a'/f'{i}.png')
+    def share_right(task):
+        x, y = pretext_dls(read_photos(tmp_path, labelled=False), OpenSquare(32), task, bs=16, say=noop).train.one_batch()
+        left_is_bright = x[..., :16].mean((1, 2, 3)) > x[..., 16:].mean((1, 2, 3))
+        return (left_is_bright == (y == 1).to(x.device)).float().mean().item()
+    class Careless(Mirror):
+        def augment(self): return augmentation()
+    assert share_right(Mirror()) == 1 and share_right(Careless()) < 1

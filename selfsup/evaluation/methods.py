@@ -23,7 +23,7 @@ class Method:
     "One way from photos with few labels to a classifier"
     name:str # As it stands in tables, figures and results
     what:str # What it is, and what it is there for, in one sentence
-    source:Callable # Makes its encoder, from `Encoders` and a seed
+    source:Callable # Makes its encoder, from `Encoders` and a seed; the name of an architecture where all is trained
     trains:str='everything' # Or 'the head'
     long:bool=False # Trains as long as pretraining and fine-tuning together
     all_labels:bool=False # Has every training label
@@ -150,11 +150,11 @@ def named_encoder(
 )->tuple: # (name, encoder)
     "An encoder of one's own, for `line_up`; `InputError` for a name that is taken"
     name, _, file = text.partition('=')
-    name, used = name.strip(), ['from scratch', 'random', 'ImageNet', 'all labels', *taken]
+    name, used = name.strip(), {'imagenet'} | {m.name.split(',')[0].lower() for m in line_up(taken)}
     if not name or not file:
         raise InputError(f"encoder is '{text}'; give a name and a saved encoder, such as mine=pretrained/.")
     if '/' in name:
         raise InputError(f"encoder is called '{name}'; give it a name without a slash, such as mine={file}.")
-    if name.lower() in [u.lower() for u in used]:
+    if name.lower() in used:
         raise InputError(f"encoder is called '{name}', which is a method already; give it another name.")
     return name, load_encoder(file)

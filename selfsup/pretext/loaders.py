@@ -36,7 +36,7 @@ def pretext_dls(
                          'or put some into valid.')
     pictures = TransformBlock(type_tfms=opener, batch_tfms=IntToFloatTensor)
     splitter = IndexSplitter(range(len(train), len(train) + len(valid)))
-    block = DataBlock((pictures, task.block()), splitter=splitter, batch_tfms=augmentation())
+    block = DataBlock((pictures, task.block()), splitter=splitter, batch_tfms=task.augment())
     return block.dataloaders(train + valid, bs=min(bs, len(train)), val_bs=max(1, 256//task.c), num_workers=0)
 
 def rotation_dls(

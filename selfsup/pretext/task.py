@@ -14,6 +14,7 @@ from importlib import import_module
 from fastai.vision.all import *
 from ..models.heads import linear_head
 from .views import MakeViews, TargetLabel, ViewsDL
+from ..transfer.loaders import augmentation
 
 # %% ../../nbs/pretext/01_task.ipynb #6e8c9876
 class PretextTask:
@@ -39,6 +40,10 @@ class PretextTask:
     )->Tensor: # V×C×S×S
         "Make each picture the view that its target asks for"
         raise NotImplementedError
+
+    def augment(self)->list: # Batch transforms
+        "The augmentation of `pretext_dls`; a task whose targets it would make wrong gives another"
+        return augmentation()
 
     def check(self,
         dl:ViewsDL, # The training loader

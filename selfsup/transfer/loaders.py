@@ -12,9 +12,11 @@ from ..data.squares import OpenSquare
 from fastai.vision.all import *
 
 # %% ../../nbs/transfer/03_loaders.ipynb #b1f4be54
-def augmentation():
-    "The augmentation that every method gets"
-    return aug_transforms(max_rotate=8, max_zoom=1.1, max_lighting=.2, max_warp=0)
+def augmentation(
+    **kwargs # For `aug_transforms`, such as `do_flip=False`
+)->list:
+    "The augmentation that every method gets: mirror image, slight turn and zoom, light"
+    return aug_transforms(**dict(max_rotate=8, max_zoom=1.1, max_lighting=.2, max_warp=0) | kwargs)
 
 # %% ../../nbs/transfer/03_loaders.ipynb #e73065b5
 class CachedDL(TfmdDL):
