@@ -28,7 +28,8 @@ from ..data.photos import read_photos
 from ..data.squares import OpenSquare
 from ..run_folder import run_folder
 from ..pretext.loaders import rotation_dls
-from ..pretext.rotation import INVALID, Rotation, RotationDL, check_angles, rotate
+from ..pretext.rotation import Rotation, RotationDL, check_angles, rotate
+from ..pretext.views import INVALID
 from ..statistics import picture_interval
 from ..report import Report, end_report, write_result
 

@@ -15,7 +15,7 @@ from fastai.vision.all import *
 from matplotlib.figure import Figure
 from sklearn.cluster import KMeans
 from ..console import Progress, counted, duration, say
-from ..data.photos import PhotoSet, free_name, read_photos
+from ..data.photos import free_name, read_photos
 from ..data.squares import OpenSquare
 from ..lettering import plain
 from ..models.features import file_features

@@ -12,7 +12,7 @@ import csv
 import io
 import os
 import re
-from collections import Counter, defaultdict
+from collections import defaultdict
 from dataclasses import dataclass, field
 from pathlib import Path, PureWindowsPath
 from ..console import counted

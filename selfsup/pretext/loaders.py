@@ -15,7 +15,6 @@ from ..data.photos import PhotoSet
 from ..data.squares import OpenSquare
 from .rotation import Rotation
 from .task import PretextTask, as_task
-from ..transfer.loaders import augmentation
 
 # %% ../../nbs/pretext/06_loaders.ipynb #b1881168
 def pretext_dls(

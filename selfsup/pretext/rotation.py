@@ -21,7 +21,7 @@ from fastai.vision.data import *
 from ..data.pictures import PILUpright
 from ..data.scan import picture_files
 from .task import PretextTask
-from .views import INVALID, ViewsDL
+from .views import ViewsDL
 
 # %% ../../nbs/pretext/03_rotation.ipynb #cf11f3a8
 def rotate(
