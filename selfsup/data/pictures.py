@@ -180,13 +180,16 @@ class PILUpright(PILImage):
     def create(cls,
         fn:Path|str|bytes|np.ndarray|Image.Image, # File, its bytes, an array H×W×3 or an open picture
         bits:int|None=None, # Of gray pictures with more than 8; default the class's
+        least:int|None=None, # A JPEG of more than twice this side may be decoded at a half, a quarter or an eighth of it
         **kwargs
     ): # An RGB picture
         "Open `fn` upright and in RGB; `InputError` with the reason if that cannot be done"
         if isinstance(fn, Image.Image): return cls(upright(fn, bits or cls.bits))
         if not isinstance(fn, (Path, str, bytes)): return super().create(fn, **kwargs)
         try:
-            with _open(fn) as im: res = cls(upright(im, bits or cls.bits))
+            with _open(fn) as im:
+                if least: im.draft(None, (least, least))  # of the kinds of files, only JPEG can do that
+                res = cls(upright(im, bits or cls.bits))
         except Exception as e:
             name = 'A picture given as bytes' if isinstance(fn, bytes) else f"'{fn}'"
             raise InputError(f'{name} cannot be opened: {why_not(e, fn)}. Mend it or leave it out.') from e

@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 from fastai.vision.all import *
 from ..console import Progress
-from ..data.squares import OpenSquare
+from ..data.squares import OpenSquare, SquareBlock
 from .encoder import Encoder, TimmEncoder, eval_mode
 from .normalization import normalize_like
 
@@ -161,7 +161,7 @@ def file_features(
 )->Features:
     "`extract_features` of `files`"
     if not len(files): raise InputError('files is empty; give at least one picture.')
-    block = DataBlock(TransformBlock(type_tfms=opener, batch_tfms=IntToFloatTensor), splitter=IndexSplitter([]))
+    block = DataBlock(SquareBlock(opener), splitter=IndexSplitter([]))
     dls = block.dataloaders(files, bs=bs, shuffle=False, drop_last=False, num_workers=0)
     normalize_like(dls, encoder)
     return extract_features(encoder, dls.train, **kwargs)

@@ -12,7 +12,7 @@ from ..errors import InputError
 from fastai.vision.all import *
 from ..console import counted, say
 from ..data.photos import PhotoSet
-from ..data.squares import OpenSquare
+from ..data.squares import OpenSquare, SquareBlock
 from .rotation import Rotation
 from .task import PretextTask, as_task
 
@@ -33,10 +33,10 @@ def pretext_dls(
     if not valid:
         raise InputError(f"'{photos.folder}' has too few pictures to set some aside for validation; add pictures, "
                          'or put some into valid.')
-    pictures = TransformBlock(type_tfms=opener, batch_tfms=IntToFloatTensor)
     splitter = IndexSplitter(range(len(train), len(train) + len(valid)))
-    block = DataBlock((pictures, task.block()), splitter=splitter, batch_tfms=task.augment())
-    return block.dataloaders(train + valid, bs=min(bs, len(train)), val_bs=max(1, 256//task.c), num_workers=0)
+    block = DataBlock((SquareBlock(opener), task.block()), splitter=splitter, batch_tfms=task.augment())
+    workers = None if opener.full else 0  # None is fastai's default; for photos in memory, processes are in the way
+    return block.dataloaders(train + valid, bs=min(bs, len(train)), val_bs=max(1, 256//task.c), num_workers=workers)
 
 def rotation_dls(
     photos:PhotoSet, # As for `pretext_dls`

@@ -20,6 +20,7 @@ from fastai.vision.core import *
 from fastai.vision.data import *
 from ..data.pictures import PILUpright
 from ..data.scan import picture_files
+from ..data.squares import OpenSquare, SquareBlock
 from .task import PretextTask
 from .views import ViewsDL
 
@@ -87,8 +88,12 @@ class Rotation(PretextTask):
     def views(self, x, target, training):
         for i, a in enumerate(self.angles):
             if a % 360 and (target == i).any(): x[target == i] = rotate(x[target == i], a)
+        return self.masked(x)
+    def all_views(self, x, training): return self.masked(torch.stack([rotate(x, a) for a in self.angles], 1).flatten(0, 1))
+    def masked(self, x):
+        "Hide the corners if the angles are not all quarter turns; after the turn, for a turned rim would show"
         if all(a % 90 == 0 for a in self.angles): return x
-        return x*circle_mask(x.shape[-1], x.device).to(x.dtype)  # the mask is last: a turned rim would show
+        return x*circle_mask(x.shape[-1], x.device).to(x.dtype)
     def check(self, dl): check_upright(dl)
 
 RotationDL = ViewsDL
@@ -146,7 +151,7 @@ class RotationDataLoaders(DataLoaders):
         angles=(0, 90, 180, 270), # Degrees, counter-clockwise
         item_tfms=None, # Such as `Resize(128)`; the pictures must come out square
         batch_tfms=None, # Such as `aug_transforms()`
-        img_cls=PILUpright, # Class that opens a file
+        img_cls=PILUpright, # Class that opens a file, or an `OpenSquare`, which opens each file once and keeps it in memory
         **kwargs
     ):
         "Rotation task on the pictures below `path`"
@@ -157,11 +162,22 @@ class RotationDataLoaders(DataLoaders):
         dblock = rotation_dblock(angles, splitter, item_tfms, batch_tfms, img_cls, get_items=find)
         return cls.from_dblock(dblock, path, path=path, **kwargs)
 
+# %% ../../nbs/pretext/03_rotation.ipynb #be4f94de
+@patch(cls_method=True)
+@delegates(DataLoaders.from_dblock)
+def from_dblock(cls:RotationDataLoaders, dblock, source, **kwargs):
+    "Loaders of a `DataBlock`; pictures that an `OpenSquare` opens are kept in memory, as far as it has room"
+    dls = super(RotationDataLoaders, cls).from_dblock(dblock, source, **kwargs)
+    for dl in dls.loaders:
+        if dl.opener: dl.opener.keep(dl.paths(), noop)
+    return dls
+
 # %% ../../nbs/pretext/03_rotation.ipynb #4b61e7f4
 def rotation_dblock(angles, splitter, item_tfms=None, batch_tfms=None, img_cls=PILUpright,
                     **kwargs)->DataBlock:
     "The `DataBlock` behind `RotationDataLoaders`"
-    return DataBlock(blocks=(ImageBlock(img_cls), RotationBlock(angles)), splitter=splitter,
+    pictures = SquareBlock(img_cls) if isinstance(img_cls, OpenSquare) else ImageBlock(img_cls)
+    return DataBlock(blocks=(pictures, RotationBlock(angles)), splitter=splitter,
                      item_tfms=item_tfms, batch_tfms=batch_tfms, **kwargs)
 
 def _check_some(**given):

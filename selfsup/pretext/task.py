@@ -14,7 +14,7 @@ from importlib import import_module
 from fastai.vision.all import *
 from ..models.heads import linear_head
 from .views import MakeViews, TargetLabel, ViewsDL
-from ..transfer.loaders import augmentation
+from ..data.augmentation import augmentation
 
 # %% ../../nbs/pretext/01_task.ipynb #6e8c9876
 class PretextTask:
@@ -40,6 +40,13 @@ class PretextTask:
     )->Tensor: # V×C×S×S
         "Make each picture the view that its target asks for"
         raise NotImplementedError
+
+    def all_views(self,
+        x:Tensor, # B×C×S×S pictures
+        training:bool, # As for `views`
+    )->Tensor: # B*c×C×S×S, those of a picture together
+        "What `views` gives for every target of every picture; a task that knows a faster way gives it here"
+        return self.views(x.repeat_interleave(self.c, 0), torch.arange(self.c, device=x.device).repeat(len(x)), training)
 
     def augment(self)->list: # Batch transforms
         "The augmentation of `pretext_dls`; a task whose targets it would make wrong gives another"

@@ -16,6 +16,7 @@ from fastai.callback.fp16 import MixedPrecision
 from fastai.data.all import *
 from fastai.vision.core import *
 from fastai.vision.data import *
+from ..data.squares import SquaresDL, listed
 
 # %% ../../nbs/pretext/02_views.ipynb #76172802
 INVALID = -100 # Target of a view whose picture cannot be opened; torch's losses leave it out
@@ -51,12 +52,16 @@ class MakeViews(ItemTransform):
     def encodes(self, b):
         if len(b) > 1 and isinstance(b[1], AllTargets): raise InputError(_not_dealt.format(f'{self.task.target}s'))
         if len(b) < 2 or not isinstance(b[1], TensorTargets): return b
-        x, (which, target) = b[0], TensorBase(b[1]).T
+        x, (which, target) = b[0].as_subclass(Tensor), b[1].as_subclass(Tensor).T
         if x.shape[-1] != x.shape[-2]:
             raise InputError(f"Pictures of {x.shape[-2]}×{x.shape[-1]} pixels are not square, "
                              "so their shape would give the target away; add item_tfms=Resize(size).")
-        out = self.task.views(x[which], target.clamp(min=0), self.training)  # what is invalid is shown as the first
-        return retain_type(out, b[0]), TensorCategory(target)
+        return self.make(x, which, target).as_subclass(type(b[0])), TensorCategory(target)
+    def make(self, x, which, target):
+        c = self.task.c
+        whole = len(target) == c*len(x) and (target.view(-1, c) == torch.arange(c, device=x.device)).all()
+        if whole: return self.task.all_views(x, self.training)
+        return self.task.views(x[which], target.clamp(min=0), self.training)  # what is invalid is shown as the first
 
 _not_dealt = ('The loader does not deal out the {} of each picture; only ViewsDL does, so leave dl_type '
               'out, and take dataloaders instead of weighted_dataloaders or partial_dataloaders. To weigh '
@@ -74,7 +79,7 @@ class Views(list):
         return Views([list.__getitem__(self, j) for j in at], [self.targets[j] for j in at])
 
 # %% ../../nbs/pretext/02_views.ipynb #b7d8b5e3
-class ViewsDL(TfmdDL):
+class ViewsDL(SquaresDL):
     "A `TfmdDL` of N pictures that serves `k` views of each; `bs` counts pictures"
     def __init__(self, dataset, bs=64, shuffle=False, num_workers=None, verbose=False,
                  do_setup=True, **kwargs):
@@ -104,8 +109,7 @@ def items(self:ViewsDL):
     "All views, as a list of items with targets"
     items = self.dataset.items
     if not self.labelled or self.fixed is not None: return items
-    rows = [items.iloc[i] for i in range(len(items))] if hasattr(items, 'iloc') else items
-    return Views([o for o in rows for _ in range(self.of_each)], list(range(self.of_each))*len(rows))
+    return Views([o for o in listed(items) for _ in range(self.of_each)], list(range(self.of_each))*len(items))
 
 # %% ../../nbs/pretext/02_views.ipynb #eef4a2c2
 @patch
@@ -129,8 +133,19 @@ def create_item(self:ViewsDL, views):
 def create_batch(self:ViewsDL, b):
     "Collate pictures; number the rows (picture, target)"
     x = fa_collate([(o[0],) for o in b])
-    if not self.labelled: return x
-    return *x, TensorTargets([(i, t) for i, o in enumerate(b) for t in o[1].tolist()])
+    return self.with_targets(x[0], [o[1].tolist() for o in b]) if self.labelled else x
+
+@patch
+def at_once(self:ViewsDL, views, rows, _):
+    "The batch of pictures that are all kept in memory"
+    x = self.opener.take(rows[[v[0]//self.of_each for v in views]], self.device)
+    if not self.labelled: return x,
+    return self.with_targets(x, [[v % self.of_each for v in vs] if self.fixed is None else [self.fixed[vs[0]]] for vs in views])
+
+@patch
+def with_targets(self:ViewsDL, x, targets):
+    "Pictures and rows (picture, target)"
+    return x, TensorTargets([(i, t) for i, ts in enumerate(targets) for t in ts])
 
 # %% ../../nbs/pretext/02_views.ipynb #d6b0a431
 @patch
