@@ -11,7 +11,6 @@ from collections import Counter
 from pathlib import Path
 
 import numpy as np
-from PIL import Image
 from fastai.vision.augment import Resize
 from selfsup.checks.audit import audit_shortcuts
 from selfsup.data.drawn import draw_picture

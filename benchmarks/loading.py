@@ -9,14 +9,10 @@ pictures; ratios are of the same round. With n workers, what works in this proce
 """
 import argparse
 import csv
-import os
-import platform
 import resource
 import tempfile
 import time
-from datetime import date
 from functools import partial
-from importlib.metadata import version
 from pathlib import Path
 from statistics import median
 from types import SimpleNamespace
@@ -26,6 +22,7 @@ import torch
 from fastai.data.external import fastai_path
 from fastai.vision.all import (CategoryBlock, DataBlock, Image, IndexSplitter, IntToFloatTensor, ItemGetter, ItemTransform, Normalize, PILImage,
                                Resize, ToTensor, TransformBlock, get_image_files, imagenet_stats, noop)
+from machine import machine
 from selfsup.all import OpenSquare, RotationDataLoaders, draw_world, rotation_dls
 from selfsup.console import counted
 from selfsup.data.augmentation import CropFlip
@@ -136,12 +133,6 @@ def measure(name, files, side, workers, rounds):
         yield dict(photos=name, pictures=len(files), side=side, workers=workers, scheme=scheme, views_a_second=round(median(views)),
                    least=round(min(views)), most=round(max(views)), cpu_seconds_a_thousand=round(median(cpu), 3),
                    ratio=round(median(ratios), 2), ratio_least=round(min(ratios), 2), ratio_most=round(max(ratios), 2))
-
-def machine():
-    "Where it was measured, and with what"
-    model = next((line.split(':')[1].strip() for line in Path('/proc/cpuinfo').read_text().splitlines() if 'model name' in line), '')
-    return dict(cpu=model or platform.processor(), cores=os.cpu_count(), python=platform.python_version(), date=date.today().isoformat(),
-                **{name: version(name) for name in ('torch', 'torchvision', 'fastai', 'pillow')})
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)

@@ -1,0 +1,174 @@
+"""From how many unlabelled photos, and how many passes, does rotation pay? CIFAR-10, in parts that are kept.
+
+    python benchmarks/rotnet_cifar10.py smoke|cpu [--folder FOLDER] [--out FILE.csv] [--work FOLDER] [--minutes N]
+
+Each part is one training or one table of probes, and ends in rows of the CSV; a part whose rows stand there is skipped,
+so the command can be stopped and given again. With --minutes, no part is begun after that time. The folder is fastai's
+CIFAR-10 (`untar_data(URLs.CIFAR)`), 50,000 training photos and 10,000 for the test. A tenth of the training photos is
+set aside to watch the pretraining; no label of theirs is used. Rates are chosen on a fifth of the labels, never on the
+test. `smoke` runs every kind of part in a minute, on pictures that the package draws.
+"""
+import argparse
+import copy
+import csv
+import sys
+import tempfile
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+from fastai.data.external import fastai_path
+from fastai.vision.all import noop
+from machine import machine
+from selfsup.all import (Benchmark, OpenSquare, draw_world, label_subset, load_encoder, pretext_dls, random_encoder, read_photos,
+                         save_encoder, train_pretext)
+from selfsup.evaluation.benchmark import Recipe
+from selfsup.statistics import share_interval
+
+@dataclass(frozen=True)
+class Size:
+    "What is run"
+    labels:tuple # Labels a class
+    seeds:int # Of labels, weights and pretraining
+    photos:tuple # Unlabelled photos of the curve, at equal passes, beside all of them
+    passes:int # Of pretraining
+    steps:int # Batches of fine-tuning, and of training from scratch
+    lengths:tuple # Batches of the longer trainings from scratch
+    long_labels:tuple # Labels a class for which those are made
+    arch:str='small'
+    bs:int=128 # Photos a batch of pretraining; each gives four views
+    lr:float=4e-3 # Of pretraining
+    few_bs:int=64 # Photos a batch with few labels
+    lrs:tuple=(1e-3, 3e-3) # To choose from
+
+SIZES = {
+    'smoke': Size(labels=(5,), seeds=1, photos=(210,), passes=1, steps=3, lengths=(6,), long_labels=(5,), bs=8, few_bs=8),
+    'cpu': Size(labels=(20, 100, 400), seeds=3, photos=(1000, 3000, 10000), passes=10, steps=400,
+                lengths=(1600, 6400, 28500), long_labels=(20, 100)),
+}
+
+class Part(NamedTuple):
+    "One training, or the probes of one encoder"
+    method:str
+    seed:int
+    labels:int|str='' # A class
+    photos:int|str='' # Unlabelled, of the pretraining
+    passes:int|str=''
+    steps:int|str='' # Batches of training, where they are given
+
+def parts(s):
+    "All parts of a `Size`, in the order in which they are run"
+    for seed in range(s.seeds):
+        yield Part('pretraining', seed, photos='all', passes=s.passes)
+        for labels in s.labels:
+            for method in ('rotation, fine-tuned', 'rotation, frozen'): yield Part(method, seed, labels, 'all', s.passes)
+            for method in ('from scratch', 'random, frozen'): yield Part(method, seed, labels)
+    for seed in range(s.seeds):
+        for photos in s.photos:
+            yield Part('pretraining', seed, photos=photos, passes=s.passes)
+            yield Part('rotation, fine-tuned', seed, s.labels[0], photos, s.passes)
+    for steps in s.lengths:
+        for seed in range(s.seeds):
+            for labels in s.long_labels: yield Part('from scratch, long', seed, labels, steps=steps)
+
+@dataclass
+class Lab:
+    "The photos, and where encoders go"
+    size:Size
+    benchmark:Benchmark
+    work:Path
+
+    def chosen(self, photos):
+        "Positions of the unlabelled photos; a smaller number is contained in a larger"
+        n = len(self.benchmark.files)
+        return np.sort(np.random.default_rng(0).permutation(n)[:n if photos in ('', 'all') else photos])
+    def idxs(self, part):
+        "Positions of the labelled photos, which are among those of the pretraining"
+        names = np.array(self.benchmark.labels)
+        names[np.setdiff1d(np.arange(len(names)), self.chosen(part.photos))] = ''
+        return label_subset(names, part.labels, part.seed)
+    def file(self, part): return self.work/f'{self.size.arch}-{part.photos}-{part.passes}-{part.seed}'/'encoder.safetensors'
+    def encoder(self, part):
+        "What a part starts from"
+        if part.method.startswith('rotation'): return load_encoder(self.file(part))
+        if part.method.startswith('from scratch'): return self.size.arch
+        b = self.benchmark
+        return random_encoder(pretext_dls(b.photos, b.opener, bs=self.size.bs, say=noop), self.size.arch, part.seed)
+
+def pretrain(lab, part):
+    "Rotation on some of the photos, without labels"
+    b, s = lab.benchmark, lab.size
+    some, files = copy.copy(b.photos), {b.files[i] for i in lab.chosen(part.photos)}
+    some.table = some.table[some.table.path.isin(files) | (some.table.split == 'valid')]
+    learn = train_pretext(pretext_dls(some, b.opener, bs=s.bs, say=noop), s.arch, part.passes, s.lr, part.seed, say=print)
+    reached = float(learn.recorder.values[-1][-1])
+    save_encoder(learn.model[0], lab.file(part).parent, size=b.opener.size, rotation_accuracy=reached)
+    yield dict(rotation_accuracy=reached, lr=s.lr)
+
+def finetune(lab, part):
+    "Train everything on the labelled photos; the rate is chosen on a fifth of them, at the usual length"
+    b, idxs, encoder = lab.benchmark, lab.idxs(part), lab.encoder(part)
+    lr = b.choose_lr(encoder, idxs, lab.size.steps, part.seed)[0]
+    run = b.finetune(part.method, encoder, idxs, part.seed, Recipe(lr, part.steps or lab.size.steps))
+    yield dict(lr=lr, steps=run.tuned['steps'], train_accuracy=run.train_accuracy, **score(run.preds == b.truth))
+
+def probe(lab, part):
+    "A logistic regression on each stage, which stays as it is"
+    b = lab.benchmark
+    found = b.stages(b.features(lab.encoder(part)), lab.idxs(part), part.seed)
+    for stage, r in found.table.iterrows():
+        yield dict(stage=stage, chosen=stage == found.best, C=r.C, accuracy=r.test, low=r.low, high=r.high)
+
+def score(hits): return dict(zip(('accuracy', 'low', 'high'), share_interval(hits)))
+
+DO = {'pretraining': pretrain, 'rotation, fine-tuned': finetune, 'from scratch': finetune, 'from scratch, long': finetune,
+      'rotation, frozen': probe, 'random, frozen': probe}
+
+def rows_of(lab, part):
+    "Run a part"
+    start, cpu = time.time(), time.process_time()
+    found = list(DO[part.method](lab, part))
+    spent = dict(seconds=round(time.time() - start, 1), cpu_seconds=round(time.process_time() - cpu, 1))
+    return [part._asdict() | spent | row for row in found]
+
+KEPT = ('stage chosen lr C accuracy low high train_accuracy rotation_accuracy seconds cpu_seconds size arch test '
+        'cpu cores threads python torch torchvision fastai pillow date').split()
+
+def key(row): return tuple(str(row[name]) for name in Part._fields if name != 'steps' or 'long' in row['method'])
+
+def run(size, folder, out, work, minutes=None):
+    "Run the parts that have no rows in `out`"
+    s, start = SIZES[size], time.time()
+    done = {key(row) for row in csv.DictReader(open(out, newline=''))} if out.exists() else set()
+    photos = read_photos(folder)
+    lab = Lab(s, Benchmark(photos, OpenSquare(32), [s.steps], s.few_bs, s.lrs), work)
+    for part in parts(s):
+        if key(part._asdict()) in done: continue
+        if minutes is not None and time.time() - start > 60*minutes: return print(f'{minutes} minutes are over; the same command goes on')
+        rows = [row | machine() | dict(size=size, arch=s.arch, test=len(lab.benchmark.truth)) for row in rows_of(lab, part)]
+        new = not out.exists()
+        with open(out, 'a', newline='') as f:
+            writer = csv.DictWriter(f, [*Part._fields, *KEPT])
+            if new: writer.writeheader()
+            writer.writerows(rows)
+        best = max((r.get('accuracy', r.get('rotation_accuracy')) for r in rows))
+        print(f"{', '.join(map(str, filter(None, key(part._asdict()))))}: {best:.1%}, {rows[0]['seconds']:.0f} s", flush=True)
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument('size', choices=SIZES)
+    parser.add_argument('--folder', type=Path, help="photos; default fastai's CIFAR-10, for smoke drawn ones")
+    parser.add_argument('--out', type=Path, default=Path(__file__).with_suffix('.csv'))
+    parser.add_argument('--work', type=Path, default=Path(__file__).parent/'rotnet_cifar10', help='for the encoders')
+    parser.add_argument('--minutes', type=float, help='begin no part after this time')
+    args = parser.parse_args()
+    with tempfile.TemporaryDirectory() as tmp:
+        folder = args.folder
+        if not folder and args.size == 'smoke': folder = draw_world(Path(tmp)/'world', train=30, valid=6, test=6, size=32)
+        folder = folder or fastai_path('data')/'cifar10'
+        if not folder.is_dir(): sys.exit(f"'{folder}' is not there; untar_data(URLs.CIFAR) fetches it, or give --folder")
+        run(args.size, folder, args.out, args.work, args.minutes)
+
+if __name__ == '__main__': main()

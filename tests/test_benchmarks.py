@@ -1,0 +1,33 @@
+"The scripts that measure go on where they stopped."
+import csv
+import sys
+from pathlib import Path
+from selfsup.all import draw_world
+
+ROOT = Path(__file__).parent.parent
+
+def test_cifar10_in_parts(tmp_path, monkeypatch, capsys):
+    "Each kind of part ends in rows; given again, the command runs those that are missing, and no other"
+    monkeypatch.syspath_prepend(str(ROOT/'benchmarks'))
+    import rotnet_cifar10 as r
+    world = draw_world(tmp_path/'world', train=12, valid=2, test=3, size=32, classes=['house', 'car', 'cup'])
+    monkeypatch.setitem(r.SIZES, 'smoke', r.Size(labels=(5,), seeds=1, photos=(24,), passes=1, steps=2, lengths=(3,), long_labels=(5,),
+                                                 bs=8, few_bs=8, lrs=(1e-3,)))
+    out, work = tmp_path/'out.csv', tmp_path/'work'
+    r.run('smoke', world, out, work, minutes=0)
+    assert not out.exists() or not len(list(csv.DictReader(open(out))))
+    r.run('smoke', world, out, work)
+    first = out.read_text()
+    rows = list(csv.DictReader(open(out)))
+    assert {row['method'] for row in rows} == set(r.DO)
+    assert [row['steps'] for row in rows if row['method'] == 'from scratch, long'] == ['3']
+    assert sum(row['chosen'] == 'True' for row in rows if row['method'] == 'rotation, frozen') == 1
+    assert len({row['test'] for row in rows}) == 1 and all(row['cpu_seconds'] for row in rows)
+    capsys.readouterr()
+    r.run('smoke', world, out, work)
+    assert out.read_text() == first
+    out.write_text(''.join(line for line in first.splitlines(True) if not line.startswith('from scratch,0')))
+    r.run('smoke', world, out, work)
+    assert capsys.readouterr().out.count('from scratch') == 1
+    strip = lambda text: sorted(tuple(v for k, v in row.items() if 'seconds' not in k) for row in csv.DictReader(text.splitlines()))
+    assert strip(out.read_text()) == strip(first)  # the same seed, the same figures
