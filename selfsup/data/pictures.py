@@ -180,7 +180,7 @@ class PILUpright(PILImage):
     def create(cls,
         fn:Path|str|bytes|np.ndarray|Image.Image, # File, its bytes, an array H×W×3 or an open picture
         bits:int|None=None, # Of gray pictures with more than 8; default the class's
-        least:int|None=None, # A JPEG of more than twice this side may be decoded at a half, a quarter or an eighth of it
+        least:int|None=None, # Sides that are enough; a JPEG may be decoded at a half, a quarter or an eighth that has them
         **kwargs
     ): # An RGB picture
         "Open `fn` upright and in RGB; `InputError` with the reason if that cannot be done"
