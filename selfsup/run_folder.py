@@ -17,7 +17,8 @@ from pathlib import Path
 from fastcore.basics import patch
 from filelock import FileLock, Timeout
 from .console import say
-from .output import WriteError, check_output, check_room, clear_parts, output_folder, to_json, write_json, write_whole
+from .output import WriteError, check_output, check_room, clear_parts, output_folder
+from .output import to_json, write_json, write_whole
 
 # %% ../nbs/06_run_folder.ipynb #7c1b0266
 def check_same(

@@ -157,16 +157,18 @@ def test_a_disk_that_fills_up_while_comparing(world, tmp_path):
         with pytest.raises(WriteError, match='No space left'): compare(world, disk/'out', **SMALL[compare], say=say)
         assert say.said('could not be kept') and say.said('from scratch') and say.said('test accuracy')
 
-NO_FOLDER = "The folder '.*' cannot be made or written to" # before anything is computed
-
-@pytest.mark.parametrize('command, at, kwargs, what', [
-    (finetune, 'test photos right', dict(steps=2), "model.pkl' cannot be written"), (evaluate, 'was read', {}, NO_FOLDER),
-    (audit, 'was read', dict(size=16), NO_FOLDER), (suitability, 'was read', dict(epochs=1), NO_FOLDER)],
+@pytest.mark.parametrize('command, at, kwargs, file, told', [
+    (finetune, 'test photos right', dict(steps=2), 'model.pkl', 'test photos right'),
+    (evaluate, 'was read', {}, 'encoder.safetensors', 'Held-out labels chose stage'),
+    (audit, 'was read', dict(size=16), 'result.json', 'No warning'),
+    (suitability, 'was read', dict(epochs=1), 'result.json', 'A short run guesses')],
     ids=lambda o: getattr(o, '__name__', ''))
-def test_a_disk_that_fills_up(tmp_path, command, at, kwargs, what):
+# What was found is told before it is written
+def test_a_disk_that_fills_up(tmp_path, command, at, kwargs, file, told):
     world = draw_world(tmp_path/'world', train=40, valid=4, test=5, classes=['house', 'car'], size=32)
     if command in (finetune, evaluate): kwargs = kwargs | dict(encoder=save_encoder(create_encoder(), tmp_path/'fresh', size=32))
     with small_disk(tmp_path/'disk', 16) as disk:
         say = FillsUp(disk, at)
-        with pytest.raises(InputError, match=rf"{what} \(No space left"): command(world, out=disk/'out', **kwargs, say=say)
-        assert say.said(at) and files(disk) == ['filler']
+        with pytest.raises(WriteError, match=rf"{file}' cannot be written \(No space left"):
+            command(world, out=disk/'out', **kwargs, say=say)
+        assert say.said(at) and say.said(told) and files(disk) == ['filler']

@@ -47,14 +47,15 @@ def _nested(inside):
     "An alarm, and a note, on folders inside the classes; empty where there is nothing to say"
     shared, classes = _shared(inside)
     if len(classes) > 1:
-        return (f'DOUBT: {_quoted(classes)} were read as classes, but each holds the folders {_quoted(shared)}, which look '
-                f'more like the classes. If they are: {CSV}.'), ''
+        return (f'DOUBT: {_quoted(classes)} were read as classes, but each holds the folders {_quoted(shared)}, which '
+                f'look more like the classes. If they are: {CSV}.'), ''
     folders = [c for c, dirs in inside.items() if '' not in dirs and len(dirs) > 1]
     others = [c for c in inside if c not in folders]
     if not folders: return '', ''
     inner = _quoted(inside[folders[0]])
     if any('' in inside[c] for c in others):
-        return (f'DOUBT: {_quoted(folders)} was read as a class, but holds only folders ({inner}), while {_quoted(others)} '
+        return (f'DOUBT: {_quoted(folders)} was read as a class, but holds only folders ({inner}), while '
+                f'{_quoted(others)} '
                 f'holds photos. Give the folder whose folders are the classes; or {CSV}.'), ''
     return '', (f"Folders inside the classes, such as {inner} in '{folders[0]}', are not told apart; if they are the "
                 f'classes: {CSV}.')
@@ -63,9 +64,9 @@ def _nested(inside):
 _photos = set('image images img imgs jpegimages photo photos picture pictures original originals input inputs'.split())
 _drawn = set('mask masks label labels annotation annotations ann anns gt groundtruth segmentation segmentations '
              'segmentationclass segmentationobject target targets'.split())
-_rest = set('result results output outputs plot plots figure figures log logs run runs checkpoint checkpoints prediction '
-            'predictions report reports thumb thumbs thumbnail thumbnails submission submissions samplesubmission cache '
-            'tmp temp backup backups trash duplicates'.split())
+_rest = set('result results output outputs plot plots figure figures log logs run runs checkpoint checkpoints '
+            'prediction predictions report reports thumb thumbs thumbnail thumbnails submission submissions '
+            'samplesubmission cache tmp temp backup backups trash duplicates'.split())
 
 def _plain(name): return re.sub(r'[\W\d_]', '', name).lower()
 
@@ -75,9 +76,11 @@ def _check_masks(classes, labelled):
     photos = [c for c in classes if _plain(c) in _photos]
     if not (drawn and photos): return ''
     if labelled:
-        raise InputError(f'The folders {_quoted(photos)} and {_quoted(drawn)} are no classes by their names, but photos and '
-                         f'what was drawn on them. Move {_quoted(drawn)} out, and the photos into class folders; or {CSV}.')
-    return f'DOUBT: the pictures in {_quoted(drawn)} were read as photos, beside those in {_quoted(photos)}; move them out.'
+        raise InputError(f'The folders {_quoted(photos)} and {_quoted(drawn)} are no classes by their names, but '
+                         f'photos and what was drawn on them. Move {_quoted(drawn)} out, and the photos into class '
+                         f'folders; or {CSV}.')
+    return (f'DOUBT: the pictures in {_quoted(drawn)} were read as photos, beside those in {_quoted(photos)}; '
+            'move them out.')
 
 def _odd_names(classes):
     "An alarm where the name of a class is one of results, thumbnails or folds"
@@ -98,13 +101,14 @@ def _split_names(layout):
     "An alarm where files are named by splits that the folders do not have"
     splits = [_split_of_file(f) for f, label, split in layout.rows if label and not split]
     if sum(map(bool, splits)) <= .9*len(splits) or len(set(splits) - {''}) < 2: return ''
-    return (f'DOUBT: the names of the files speak of {_quoted(set(splits) - {""})}, but not those of the folders, so another '
-            f'test is drawn. To use theirs, put the files into train/CLASS and test/CLASS; or {CSV}.')
+    return (f'DOUBT: the names of the files speak of {_quoted(set(splits) - {""})}, but not those of the folders, so '
+            f'another test is drawn. To use theirs, put the files into train/CLASS and test/CLASS; or {CSV}.')
 
 # %% ../../nbs/data/08_doubts.ipynb #404218dd
 def _class_places(layout, folder):
     "The folders in which class folders lie"
-    return sorted({folder/f.relative_to(folder).parts[0] if split else folder for f, label, split in layout.rows if label})
+    labelled = [(f, split) for f, label, split in layout.rows if label]
+    return sorted({folder/f.relative_to(folder).parts[0] if split else folder for f, split in labelled})
 
 def _missing(layout, folder):
     "An alarm on class folders whose pictures cannot be read, and a note on empty ones"
@@ -153,14 +157,15 @@ def _two_classes(t, folder):
     if not len(both): return []
     same = both[both.pixels == both.pixels.iloc[0]].drop_duplicates('label')
     one, other = (os.path.relpath(p, folder) for p in same.path[:2])
-    return [f"DOUBT: {counted(len(both), 'photo')} lie pixel for pixel in more than one class, such as '{one}' and '{other}', "
+    return [f"DOUBT: {counted(len(both), 'photo')} lie pixel for pixel in more than one class, such as '{one}' and "
+            f"'{other}', "
             'so that not all of them can be named right; delete those in the wrong class.']
 
 def _two_depths(t):
     peak = t[t.deep == 'gray'].groupby('label').peak.max()
     if len(peak) < 2 or bits_of(peak.max()) - bits_of(peak.min()) < 4: return []
-    return [f"DOUBT: hardly a pixel of '{peak.idxmin()}' is brighter than {peak.min():,}, but '{peak.idxmax()}' reaches "
-            f'{peak.max():,}. If they were recorded with different depths, brightness alone tells them apart; '
+    return [f"DOUBT: hardly a pixel of '{peak.idxmin()}' is brighter than {peak.min():,}, but '{peak.idxmax()}' "
+            f'reaches {peak.max():,}. If they were recorded with different depths, brightness alone tells them apart; '
             'save all over the same range.']
 
 def _two_kinds(t):

@@ -59,7 +59,8 @@ class Layout:
     notes:list = field(default_factory=list) # What was decided for the user, in plain sentences
 
 # %% ../../nbs/data/06_layout.ipynb #0660a709
-CSV = 'list the photos in a CSV file (labels_csv; on the command line --labels-csv) with columns path, class, split' # A way out
+CSV = ('list the photos in a CSV file (labels_csv; on the command line --labels-csv) '
+       'with columns path, class, split') # A way out
 
 def _quoted(names): return ', '.join(f"'{n}'" for n in names)
 
@@ -71,8 +72,9 @@ def _roles(folder, tops):
     doubtful = [d for d in tops if looks_like_split(d) or (mixed and ends.get(d))]
     if doubtful:
         read = ', '.join(f"'{d}' is {s}" for d, s in roles.items()) or 'no folder is a split'
-        raise InputError(f"In '{folder}', a folder's name looks like a split and is none: {_quoted(doubtful[:3])} (read so "
-                         f'far: {read}). Rename to train, valid, test or unlabelled, or to another word; or {CSV}.')
+        raise InputError(f"In '{folder}', a folder's name looks like a split and is none: {_quoted(doubtful[:3])} "
+                         f'(read so far: {read}). Rename to train, valid, test or unlabelled, or to another word; or '
+                         f'{CSV}.')
     for split in SPLITS:
         same = [d for d, s in roles.items() if s == split]
         if len(same) > 1:
@@ -93,7 +95,8 @@ def _check_deeper(folder, dirs, roles, labelled):
         inner = next((k for k in range(skip, len(d)) if split_of(d[k]) in hidden), None)
         if inner is None: continue
         within, above = Path(folder, *d[:inner + 1]), Path(folder, *d[:inner])
-        raise InputError(f"'{within}' is the name of a split, but lies inside {'a split' if d[0] in roles else 'a class'} "
+        raise InputError(f"'{within}' is the name of a split, but lies inside "
+                         f"{'a split' if d[0] in roles else 'a class'} "
                          f"('{d[0]}'). Give the folder that holds the splits, perhaps '{above}'; rename it; or {CSV}.")
 
 # %% ../../nbs/data/06_layout.ipynb #f962cd51
@@ -107,7 +110,8 @@ def _check_given(folder, given, others, labelled):
         raise InputError(f"'{folder}' has a folder '{name}' but no folder train; put the photos to train on into "
                          f'train/CLASS.{is_class}')
     if not given.keys() & {'test', 'valid'}:
-        way = '' if others else f" Or give '{Path(folder)/given['train']}' itself: then a fifth of each class is the test."
+        itself = Path(folder)/given['train']
+        way = '' if others else f" Or give '{itself}' itself: then a fifth of each class is the test."
         raise InputError(f"'{folder}' has a folder '{given['train']}' but no test; put photos to test on into "
                          f'test/CLASS.{way}{is_class}')
 
@@ -163,7 +167,8 @@ def from_folders(
     names = sorted([*found.files, *found.links])
     for f in names: by_top[f.relative_to(folder).parts[0] if f.parent != folder else ''].append(f)
     roles = _roles(folder, [d for d in _folders_below(folder) if by_top.get(d) or split_of(d)])
-    _check_deeper(folder, sorted({f.relative_to(folder).parts[:-1] for f in names if f.parent != folder}), roles, labelled)
+    deeper = sorted({f.relative_to(folder).parts[:-1] for f in names if f.parent != folder})
+    _check_deeper(folder, deeper, roles, labelled)
     given = {s: d for d, s in roles.items()}
     others = {d: files for d, files in by_top.items() if d not in roles}
     _check_given(folder, given, others.keys() - {''}, labelled)
@@ -211,7 +216,8 @@ COLUMNS = ['path', 'class', 'split']
 
 def _text(file):
     "The text of a CSV file"
-    if not file.is_file(): raise InputError(f"There is no file '{file}'; give a CSV file with columns path, class, split.")
+    if not file.is_file(): raise InputError(f"There is no file '{file}'; give a CSV file with columns path, class, "
+                                            "split.")
     try: return file.read_bytes().decode('utf-8-sig')
     except UnicodeDecodeError:
         raise InputError(f"'{file}' is not in UTF-8; save it as a CSV file in UTF-8 "
@@ -240,7 +246,8 @@ def _lines(labels_csv):
 def _table(labels_csv, notes):
     "The rows of a CSV file as dicts, each with its `line`"
     lines, spaces = _lines(labels_csv)
-    if not lines: raise InputError(f"'{labels_csv}' is empty; it needs columns path, class, split (and be saved in UTF-8).")
+    if not lines: raise InputError(f"'{labels_csv}' is empty; it needs columns path, class, split (and be saved in "
+                                   "UTF-8).")
     header = [name.lower() for name in lines[0][1]]
     missing = [c for c in COLUMNS if c not in header]
     if missing:
@@ -250,8 +257,8 @@ def _table(labels_csv, notes):
     if twice: raise InputError(f"'{labels_csv}' has the column '{twice[0]}' more than once; delete or rename one.")
     for n, row in lines[1:]:
         if len(row) != len(header):
-            raise InputError(f"'{labels_csv}', line {n}, has {len(row)} cells, but the first line has {len(header)}; put "
-                             'what holds a comma between double quotes.')
+            raise InputError(f"'{labels_csv}', line {n}, has {len(row)} cells, but the first line has {len(header)}; "
+                             'put what holds a comma between double quotes.')
     if spaces: notes.append(f"Spaces around entries were dropped in {counted(spaces, 'line')} of the table.")
     return [dict(zip(header, row), line=n) for n, row in lines[1:]]
 
@@ -270,7 +277,8 @@ def _check_rows(rows, labels_csv):
     seen = {}
     for r in rows:
         where = f"'{labels_csv}', line {r['line']}"
-        if not split_of(r['split']): raise InputError(f"{where}, has the split '{r['split']}'; use {', '.join(SPLITS)}.")
+        if not split_of(r['split']):
+            raise InputError(f"{where}, has the split '{r['split']}'; use {', '.join(SPLITS)}.")
         if first := seen.get(r['file']):
             raise InputError(f"{where}, names the file '{r['path']}' a second time (line {first['line']}: "
                              f"'{first['path']}'); each file may stand in one row.")
@@ -305,7 +313,8 @@ def from_table(
     rows = [_used(r) for r in table]
     if windows: notes.append(f"{counted(windows, 'path')} of the table, written for Windows, read as such.")
     ignored = sum(r['class'] != label for r, (_, label, _) in zip(table, rows))
-    if ignored: notes.append(f"{counted(ignored, 'photo')} of the table with a class, but unlabelled: the class is not used.")
+    if ignored: notes.append(f"{counted(ignored, 'photo')} of the table with a class, but unlabelled: the class is "
+                             "not used.")
     named = {os.path.realpath(f) for f, *_ in rows}
     for f in found.files:
         if os.path.realpath(f) not in named: found.leave('not named in the table', f)

@@ -79,7 +79,7 @@ def leaks(self:PhotoSet)->pd.DataFrame: # Columns `path`, `split`, `same_as`; th
     return found.assign(same_as=found.pixels.map(first))[['path', 'split', 'same_as']]
 
 @patch
-def suspects(self:PhotoSet)->pd.DataFrame: # Columns `path`, `split`, `like`, `bits` (of 256 that differ); the test first
+def suspects(self:PhotoSet)->pd.DataFrame: # Columns `path`, `split`, `like`, `bits` (of 256 that differ); test first
     "Photos to test or validate on that look like one to train on, without the same pixels"
     judged, train = _sides(self)
     judged = judged[~judged.pixels.isin(train.pixels)].reset_index(drop=True)
@@ -102,13 +102,13 @@ def save_fates(self:PhotoSet,
 # %% ../../nbs/data/09_photos.ipynb #033cba13
 def _leak(found, n, called, use, folder):
     path, same = (os.path.relpath(p, folder) for p in found.iloc[0][['path', 'same_as']])
-    return (f'LEAK: {len(found)} of {n} {called} photos are pixel for pixel among those to train on, which flatters the '
-            f"{use}: the first is '{path}', and the other '{same}'.")
+    return (f'LEAK: {len(found)} of {n} {called} photos are pixel for pixel among those to train on, which flatters '
+            f"the {use}: the first is '{path}', and the other '{same}'.")
 
 def _suspicion(found, n, called, use, folder):
     path, like = (os.path.relpath(p, folder) for p in found.iloc[0][['path', 'like']])
-    return (f'SUSPICION: {len(found)} of {n} {called} photos look like one to train on, perhaps in another size or quality, '
-            f"which may flatter the {use}: the first is '{path}', and the other '{like}'.")
+    return (f'SUSPICION: {len(found)} of {n} {called} photos look like one to train on, perhaps in another size or '
+            f"quality, which may flatter the {use}: the first is '{path}', and the other '{like}'.")
 
 def _flattered(photos):
     "Sentences on leaks and suspicions"
@@ -147,7 +147,8 @@ def _fate_notes(scan, folder):
     kinds = sorted(kinds.items(), key=lambda kind: -len(kind[1]))
     why = '; '.join(f'{len(files):,} {kind}: {_some(files, folder)}' for kind, files in kinds)
     all_of_them = '' if max(len(files) for _, files in kinds) <= 3 else '; files.csv of a run names them all'
-    return notes + [f"{len(bad):,} of {counted(len(scan), 'file')} cannot be opened and were left out ({why}){all_of_them}."]
+    return notes + [f"{len(bad):,} of {counted(len(scan), 'file')} cannot be opened and were left out "
+                    f"({why}){all_of_them}."]
 
 # %% ../../nbs/data/09_photos.ipynb #6accc34d
 def _deep(scan, kind): return scan[(scan.deep == kind) & (scan.refused == '')]
@@ -163,10 +164,11 @@ def _gray_note(gray):
     peak = gray.peak.max()
     bits = bits_of(peak)
     hot, dark = (gray.top >= 2**bits).sum(), (gray.peak < 2**(bits - 4)).sum()
-    white = f'; single brighter ones in {counted(hot, "picture")}, up to {gray.top.max():,}, become white' if hot else ''
-    black = f'; {counted(dark, "picture")} with no more than a sixteenth of that brightness will be nearly black' if dark else ''
-    return (f'{counted(len(gray), "gray picture")} with 16 bits a pixel, hardly a pixel brighter than {peak:,}: opened as '
-            f'{bits} bits{white}{black}.')
+    white = black = ''
+    if hot: white = f'; single brighter ones in {counted(hot, "picture")}, up to {gray.top.max():,}, become white'
+    if dark: black = f'; {counted(dark, "picture")} with no more than a sixteenth of that brightness will be nearly black'
+    return (f'{counted(len(gray), "gray picture")} with 16 bits a pixel, hardly a pixel brighter than {peak:,}: opened '
+            f'as {bits} bits{white}{black}.')
 
 # %% ../../nbs/data/09_photos.ipynb #6accc341
 def _is_dark(colour): return len(colour) > 0 and colour.peak.max() < 2**14
@@ -182,8 +184,8 @@ def _kind_notes(scan):
         yield (f"{counted(len(stretched), 'gray picture')} of a kind that may hold negative, fractional or very large "
                'values, each stretched from its own least to its largest: tones of two pictures cannot be compared.')
     if len(band):
-        yield (f"{counted(len(band), 'picture')} with a fourth channel that is no transparency, perhaps near infrared; only "
-               'red, green and blue are used.')
+        yield (f"{counted(len(band), 'picture')} with a fourth channel that is no transparency, perhaps near infrared; "
+               'only red, green and blue are used.')
     if len(pages):
         yield (f"{counted(len(pages), 'file')} with several pages or frames, {pages.sum():,} in all; only the first "
                'of each is used.')
@@ -192,8 +194,8 @@ def _dark_alarm(scan):
     "A sentence on colour pictures that are opened too dark"
     colour = _deep(scan, 'colour')
     if not _is_dark(colour): return []
-    return [f"DARK: {counted(len(colour), 'colour picture')} with 16 bits a channel, of which the upper 8 are read, come out "
-            'nearly black, as they use the lower ones; save them anew over the full range.']
+    return [f"DARK: {counted(len(colour), 'colour picture')} with 16 bits a channel, of which the upper 8 are read, "
+            'come out nearly black, as they use the lower ones; save them anew over the full range.']
 
 # %% ../../nbs/data/09_photos.ipynb #4cd1c711
 def _first(names, n=5): return ', '.join(names[:n]) + ', ...'*(len(names) > n)
@@ -204,8 +206,8 @@ def _check_names(photos):
     for c in photos.classes:
         key = unicodedata.normalize('NFC', c).casefold().strip()
         if key in known:
-            raise InputError(f"'{photos.folder}' has the classes '{known[key]}' and '{c}', which differ in case, spaces or "
-                             'accents only; give them one name.')
+            raise InputError(f"'{photos.folder}' has the classes '{known[key]}' and '{c}', which differ in case, "
+                             'spaces or accents only; give them one name.')
         known[key] = c
 
 # %% ../../nbs/data/09_photos.ipynb #0c029050
@@ -235,7 +237,8 @@ def _check_test(photos, test, labels_csv):
         if labels_csv: way = 'give some of its rows the split test'
         raise InputError(f"'{labels_csv or photos.folder}' has no photo to test on ({first}); {way}.")
     if len(test) == 1:
-        raise InputError(f"The test in '{photos.folder}' has photos of one class only, '{min(test)}'; add some of the others.")
+        raise InputError(f"The test in '{photos.folder}' has photos of one class only, '{min(test)}'; add some of "
+                         "the others.")
 
 def _check_classes(photos, labels_csv):
     "`InputError` where the classes of training and test cannot be compared; a note where the test lacks one"
@@ -244,8 +247,8 @@ def _check_classes(photos, labels_csv):
     _check_number(photos, labels_csv)
     for split, classes in (('test', test), ('validation', valid)):
         if classes - train:
-            raise InputError(f"The {split} in '{photos.folder}' has the class '{min(classes - train)}', which has no photo to "
-                             'train on; correct the name of its folder, or move it out.')
+            raise InputError(f"The {split} in '{photos.folder}' has the class '{min(classes - train)}', which has no "
+                             'photo to train on; correct the name of its folder, or move it out.')
     _check_test(photos, test, labels_csv)
     if train - test:
         lacking = _first(sorted(train - test))
@@ -257,14 +260,15 @@ def _check_layout(folder, layout, labelled):
     "`InputError` where there is nothing to work with"
     rows, left = layout.rows, ' '.join(_left_note(layout.left, folder))
     if not rows or (labelled and not any(label for _, label, _ in rows)):
-        raise InputError(f"There are no pictures in class folders below '{folder}'; expected train/CLASS/..., test/CLASS/... "
-                         f'or CLASS/... with files like .jpg or .png. {left}'.strip())
+        raise InputError(f"There are no pictures in class folders below '{folder}'; expected train/CLASS/..., "
+                         f'test/CLASS/... or CLASS/... with files like .jpg or .png. {left}'.strip())
     nameless = [f for f, label, split in rows if (label, split) == ('', 'test')]
     if labelled and nameless:
         raise InputError(f"{counted(len(nameless), 'test picture')} without a class, the first '{nameless[0]}'; "
                          'move them into test/CLASS, or out of the test.')
     if all(split == 'test' for _, _, split in rows):
-        raise InputError(f"All pictures below '{folder}' are in its test; put others into train, unlabelled or class folders.")
+        raise InputError(f"All pictures below '{folder}' are in its test; put others into train, unlabelled or class "
+                         "folders.")
 
 # %% ../../nbs/data/09_photos.ipynb #41f4cfcd
 def _scanned(folder, layout, most_bad, say):
@@ -273,8 +277,8 @@ def _scanned(folder, layout, most_bad, say):
     bad = dict(scan[scan.refused != ''][['path', 'refused']].values)
     if len(bad) > most_bad*len(scan):
         first, why = next(iter(bad.items()))
-        raise InputError(f"{len(bad):,} of {counted(len(scan), 'picture')} below '{folder}' cannot be opened, the first, "
-                         f"'{first}', because it is {why}; mend or remove them.")
+        raise InputError(f"{len(bad):,} of {counted(len(scan), 'picture')} below '{folder}' cannot be opened, the "
+                         f"first, '{first}', because it is {why}; mend or remove them.")
     table = pd.DataFrame([r for r in layout.rows if r[0] not in bad], columns=['path', 'label', 'split'])
     return PhotoSet(folder, table, bad, list(layout.notes), scan, dict(layout.places))
 

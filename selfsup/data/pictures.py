@@ -135,8 +135,8 @@ except ImportError: pass  # then the scan says how to get it
 
 # %% ../../nbs/data/03_pictures.ipynb #14229ff1
 _beginnings = {b'version https://git-lfs': 'only a pointer of Git LFS (run: git lfs pull)', b'%PDF': 'a PDF',
-               b'<svg': 'a drawing (SVG)', b'<?xml': 'a text in XML', b'<!doctype': 'a web page', b'<html': 'a web page',
-               b'PK\x03\x04': 'a ZIP archive'}
+               b'<svg': 'a drawing (SVG)', b'<?xml': 'a text in XML', b'<!doctype': 'a web page',
+               b'<html': 'a web page',                b'PK\x03\x04': 'a ZIP archive'}
 _brands = {b'heic': 'HEIC', b'heix': 'HEIC', b'mif1': 'HEIC', b'hevc': 'HEIC', b'avif': 'AVIF', b'avis': 'AVIF'}
 
 def _what_else(fn):
@@ -180,7 +180,7 @@ class PILUpright(PILImage):
     def create(cls,
         fn:Path|str|bytes|np.ndarray|Image.Image, # File, its bytes, an array H×W×3 or an open picture
         bits:int|None=None, # Of gray pictures with more than 8; default the class's
-        least:int|None=None, # Sides that are enough; a JPEG may be decoded at a half, a quarter or an eighth that has them
+        least:int|None=None, # Sides that are enough: a JPEG may be decoded at the half, quarter or eighth that has them
         **kwargs
     ): # An RGB picture
         "Open `fn` upright and in RGB; `InputError` with the reason if that cannot be done"

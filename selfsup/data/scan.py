@@ -223,7 +223,8 @@ def _table(files, rows, tiny):
     t['same_as'] = t.path.groupby(t.pixels).transform('first').where(good & t.duplicated('pixels'), None)
     t['duplicated'] = t.same_as.notna()
     flags = t[FATES].astype(bool).values
-    t['fate'] = pd.Series([', '.join(f for f, on in zip(FATES, row) if on) or 'as it is' for row in flags], dtype=object)
+    fates = [', '.join(f for f, on in zip(FATES, row) if on) or 'as it is' for row in flags]
+    t['fate'] = pd.Series(fates, dtype=object)
     return t[['path', 'fate', *FATES, 'same_as', *columns[1:]]]
 
 # %% ../../nbs/data/05_scan.ipynb #cf2575ba

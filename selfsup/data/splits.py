@@ -31,7 +31,7 @@ def _groups(table, scan):
 
 # %% ../../nbs/data/07_splits.ipynb #157260e6
 def _cut(table, share, into, rng):
-    "Move a share of each class's rows of `table` to the split `into`, at least one of three or more; groups stay together"
+    "Move a share of each class's rows to the split `into`, at least one of three or more; groups stay together"
     for _, idx in table.groupby('label').groups.items():
         wanted = max(round(len(idx)*share), int(len(idx) > 2))  # photos
         first = np.array(table.loc[idx].drop_duplicates('group').index)
@@ -49,7 +49,8 @@ def _draw_test(table, scan, rng, places):
     places.update(train=places.pop('', ''), test='drawn from the class folders, the same each time')
     n = (new.split == 'test').sum()
     if not n: return 'No folder test, and no class with enough photos to set any aside.'
-    return f'Split for you, the same way each time: {n:,} of {len(new):,} photos for the test, about a fifth of each class.'
+    return (f'Split for you, the same way each time: {n:,} of {len(new):,} photos for the test, about a fifth of each '
+            'class.')
 
 def _draw_valid(table, scan, rng, places, labelled):
     "Draw the validation out of the labelled training photos, or the unlabelled ones if they are more"

@@ -27,7 +27,7 @@ def _stamp(file):
     return s.st_size, s.st_mtime_ns, s.st_ctime_ns, s.st_ino
 
 class OpenSquare(Transform):
-    "Open a photo upright as a square `TensorImage` 3×size×size of bytes; those that it was told to keep are opened once"
+    "Open a photo upright as a square `TensorImage` 3×size×size of bytes; what it was told to keep, only once"
     input_types = Path, str, bytes, np.ndarray, Image.Image # fastai asks for these when it predicts
     def __init__(self,
         size:int, # Side in pixels
@@ -38,12 +38,14 @@ class OpenSquare(Transform):
         self.size, self.bits, self.most, self.kept = size, bits, int(room/(3*size*size)), {}
         self.squares, self.copies = torch.empty(0, 3, size, size, dtype=torch.uint8), {}
     def row(self, o)->int|None: # Where a photo lies among `squares`; None if it is not kept, or its file is another now
-        if not isinstance(o, (Path, str)) or (key := o if isinstance(o, Path) else Path(o)) not in self.kept: return None
+        key = Path(o) if isinstance(o, str) else o
+        if not isinstance(key, Path) or key not in self.kept: return None
         row, stamp = self.kept[key]
         return row if _stamp(key) in (stamp, None) else None
     def encodes(self, o:Path|str|bytes|np.ndarray|Image.Image):
         return self.open(o) if (row := self.row(o)) is None else TensorImage(self.squares[row])
-    def __getstate__(self): return {**self.__dict__, 'kept': {}, 'most': 0, 'squares': self.squares[:0].clone(), 'copies': {}}
+    def __getstate__(self):
+        return {**self.__dict__, 'kept': {}, 'most': 0, 'squares': self.squares[:0].clone(), 'copies': {}}
 
 # %% ../../nbs/data/10_squares.ipynb #08fa350c
 @patch
@@ -172,6 +174,6 @@ def open_all(self:PhotoSet,
         self.scan.loc[self.scan.path.isin(lost), 'refused'] = 'lost after the scan'
         self.bad.update({f: str(e) for f, e in lost.items()})
         first = os.path.relpath(next(iter(lost)), self.folder)
-        self.notes.append(f'{len(lost)} photos could be opened when the folder was scanned, but no longer, and were left '
-                          f"out: the first is '{first}'.")
+        self.notes.append(f'{len(lost)} photos could be opened when the folder was scanned, but no longer, and were '
+                          f"left out: the first is '{first}'.")
     return self

@@ -156,8 +156,8 @@ def _long(benchmark, encoders, subsets, steps, views, say, keep):
         run, = keep(f'seed {seed}, {method.name}', make)
         recipe = Recipe(run.tuned['lr'], steps, run.chosen)
         yield run
-        say(f'{run.labels:,} labels, seed {seed + 1} of {len(subsets)}, {method.name}: {steps:,} batches of {bs} photos, '
-            f'{run.seconds:.0f} s')
+        say(f'{run.labels:,} labels, seed {seed + 1} of {len(subsets)}, {method.name}: {steps:,} batches of {bs} '
+            f'photos, {run.seconds:.0f} s')
 
 # %% ../../nbs/evaluation/06_compare.ipynb #b8b590aa
 def _map(benchmark, methods, encoders, most=500):

@@ -243,8 +243,8 @@ def _tuning(self:Comparison):
            'more steps.')
     if frozen:
         yield f"Frozen encoders get a linear probe ('{frozen[-1]}', first seed: {chosen[frozen[-1]]})."
-    yield (f"'{LONG.name}' trains for {self.of(LONG.name)[0].tuned['steps']:,} batches in every seed; its learning rate: "
-           f"{chosen[LONG.name]}. '{ALL.name}' is one run with the same rate and number of batches.")
+    yield (f"'{LONG.name}' trains for {self.of(LONG.name)[0].tuned['steps']:,} batches in every seed; its learning "
+           f"rate: {chosen[LONG.name]}. '{ALL.name}' is one run with the same rate and number of batches.")
 
 @patch
 def _pretraining_notes(self:Comparison):
@@ -263,10 +263,11 @@ def notes(self:Comparison)->list:
     "What a reader must know to read the figures, in plain sentences"
     n = np.bincount(self.truth)
     return [*self._pretraining_notes(), *self._tuning(),
-            f'The test split has {n.sum():,} photos and no choice saw it. Always guessing the most frequent class would be '
-            f'right on {100*n.max()/n.sum():.1f} %.',
-            f"Seeds: {self.settings['seeds']}. A seed draws the labelled subset and the initial weights; ± is the standard "
-            'deviation over seeds. A row with one seed has none, and its interval knows the luck of the test photos only.',
+            f'The test split has {n.sum():,} photos and no choice saw it. Always guessing the most frequent class '
+            f'would be right on {100*n.max()/n.sum():.1f} %.',
+            f"Seeds: {self.settings['seeds']}. A seed draws the labelled subset and the initial weights; ± is the "
+            'standard deviation over seeds. A row with one seed has none, and its interval knows the luck of the '
+            'test photos only.',
             *self.photos.notes]
 
 # %% ../../nbs/evaluation/05_comparison.ipynb #e8f270c3
@@ -291,8 +292,8 @@ def report(self:Comparison)->Report:
 def _figures(self:Comparison, r):
     "Add the sections of the figures to a report"
     r.add('More labels, fewer labels',
-          'Balanced test accuracy: the mean over classes. ± is the standard deviation over seeds; the bars in the figure '
-          'are 95 % t-intervals of the mean.', self.curve.table(), self.curve.plot())
+          'Balanced test accuracy: the mean over classes. ± is the standard deviation over seeds; the bars in the '
+          'figure are 95 % t-intervals of the mean.', self.curve.table(), self.curve.plot())
     if self.curve.lengths:
         r.add('Longer, shorter', 'Balanced test accuracy by the length of training, at the rate that held-out labels '
               'chose. They chose the length, too; the test had no part in it.', self.plot_lengths())
@@ -320,7 +321,8 @@ def save_numbers(self:Comparison,
     fields = 'name', 'what', 'trains', 'pretext', 'against'
     methods = [{f: getattr(m, f) for f in fields} for m in self.methods]
     write_result(Path(out), self.photos, settings=self.settings, classes=self.photos.classes,
-                 test_files=self.photos.files('test'), truth=self.truth, notes=self.notes(), pretraining=self.pretraining,
+                 test_files=self.photos.files('test'), truth=self.truth, notes=self.notes(),
+                 pretraining=self.pretraining,
                  differences=self.differences().reset_index().to_dict('records'), methods=methods,
                  verdicts={m.name: asdict(self.verdict(m.name)) for m in self.candidates}, runs=runs, lengths=lengths,
                  seconds=self.seconds)

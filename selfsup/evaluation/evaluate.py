@@ -121,8 +121,8 @@ def report(self:Evaluation)->Report:
     photos = self.benchmark.photos
     r.add('How it was measured', [
         f'{len(self.idxs):,} labels; a fifth of each class was held out to choose C and the stage. The test has '
-        f'{len(self.benchmark.truth):,} photos, and no choice made here saw it; whether the encoder was pretrained on them, '
-        'its maker must know.',
+        f'{len(self.benchmark.truth):,} photos, and no choice made here saw it; whether the encoder was pretrained on '
+        'them, its maker must know.',
         'From and to: 95 % interval (Wilson) of the test accuracy over test photos. kNN: 20 neighbours, weighted with '
         'T = 0.07.', *photos.notes])
     r.add('What became of the files', count_fates(photos.scan))
@@ -151,8 +151,8 @@ def _probes(benchmark, features, idxs, seed, progress):
 def _check(benchmark, idxs, labels):
     "`InputError` if there are too few labels to choose a stage"
     if not len(hold_out(idxs, benchmark.labels)[1]):
-        raise InputError(f'With labels {labels}, fewer than two classes have five labels, of which one chooses the stage; '
-                         'give more labels, or add labelled pictures.')
+        raise InputError(f'With labels {labels}, fewer than two classes have five labels, of which one chooses the '
+                         'stage; give more labels, or add labelled pictures.')
 
 # %% ../../nbs/evaluation/07_evaluate.ipynb #06da3772
 def evaluate(

@@ -80,8 +80,8 @@ def _learned(encoders, seed, pretext): return encoders.learned(pretext, seed)
 def _given(encoders, seed, encoder): return encoder
 
 SCRATCH = Method('from scratch', 'Random weights, trained as a whole: what one would do without pretraining.', _fresh)
-RANDOM = Method('random, frozen', 'Random weights that stay as they are, and a linear probe: what the architecture knows '
-                'before it has learned anything.', _settled, 'the head')
+RANDOM = Method('random, frozen', 'Random weights that stay as they are, and a linear probe: what the architecture '
+                'knows before it has learned anything.', _settled, 'the head')
 LONG = Method('from scratch, long', 'Random weights, trained as a whole on as many pictures as pretraining and '
               'fine-tuning together: would training as long have done as well?', _fresh, long=True)
 ALL = Method('all labels', 'From scratch with every training label, for as many steps: what could be reached with '
@@ -95,7 +95,8 @@ def pretext_methods(
     source, frozen = partial(_learned, pretext=pretext), f'{pretext}, frozen'
     return [Method(frozen, f'An encoder that learned {pretext} without labels and stays as it is, and a linear probe.',
                    source, 'the head', pretext=pretext),
-            Method(f'{pretext}, fine-tuned', f'An encoder that learned {pretext} without labels, then trained as a whole.',
+            Method(f'{pretext}, fine-tuned',
+                   f'An encoder that learned {pretext} without labels, then trained as a whole.',
                    source, pretext=pretext, against=(SCRATCH.name, LONG.name, RANDOM.name, frozen))]
 
 def saved_methods(
@@ -113,8 +114,8 @@ def imagenet_method(
     encoder:nn.Module, # With ImageNet's weights
 )->Method:
     "A linear probe on ImageNet weights"
-    return Method('ImageNet, frozen', 'An encoder that learned from a million labelled photos and stays as it is, and a '
-                  'linear probe: what ready-made weights give.', partial(_given, encoder=encoder), 'the head')
+    return Method('ImageNet, frozen', 'An encoder that learned from a million labelled photos and stays as it is, and '
+                  'a linear probe: what ready-made weights give.', partial(_given, encoder=encoder), 'the head')
 
 # %% ../../nbs/evaluation/01_methods.ipynb #56cc0d8e
 _colours = [f'C{i}' for i in range(10)] + ['black', 'navy', 'darkgreen', 'maroon', 'indigo', 'teal']

@@ -125,8 +125,8 @@ def _further(kind, f):
 def _stage(f):
     if not f.stage or f.stage[0] == f.stage[-1]: return []
     (stage, votes, last), seeds = f.stage, len(f.scratch.seeds)
-    return [f'For the frozen encoder, held-out labels chose stage {stage} of {last} in {votes} of {seeds} seeds; selfsup '
-            f'finetune with --cut {stage} starts from there, which was not tried here.']
+    return [f'For the frozen encoder, held-out labels chose stage {stage} of {last} in {votes} of {seeds} seeds; '
+            f'selfsup finetune with --cut {stage} starts from there, which was not tried here.']
 
 # %% ../../nbs/evaluation/04_verdict.ipynb #edde2137
 @dataclass(repr=False)

@@ -81,17 +81,19 @@ def small_encoder()->Encoder:
     return Encoder(*stages, arch='small')
 
 # %% ../../nbs/models/01_encoder.ipynb #6a37917f
+def _nin_block(n_in, n_mid=192, n_out=192, kernel=3, pool=None):
+    "A convolution over places and two over channels"
+    layers = conv_block(n_in, 192, kernel), conv_block(192, n_mid, 1), conv_block(n_mid, n_out, 1)
+    return nn.Sequential(*layers, *([pool(3, stride=2, padding=1)] if pool else []))
+
 def nin_encoder(
     n_blocks:int=4, # 3, 4 or 5
 )->Encoder:
     "RotNet's Network in Network; 32-pixel pictures leave as 192×4×4, with three blocks as 192×8×8"
     if n_blocks not in (3, 4, 5): raise InputError(f'n_blocks is {n_blocks!r}; the paper has 3, 4 or 5.')
-    pool = lambda cls: cls(3, stride=2, padding=1)
-    blocks = [nn.Sequential(conv_block(3, 192, 5), conv_block(192, 160, 1), conv_block(160, 96, 1), pool(nn.MaxPool2d)),
-              nn.Sequential(conv_block(96, 192, 5), conv_block(192, 192, 1), conv_block(192, 192, 1), pool(nn.AvgPool2d)),
-              nn.Sequential(conv_block(192, 192), conv_block(192, 192, 1), conv_block(192, 192, 1), *([pool(nn.AvgPool2d)] if n_blocks > 3 else []))]
-    blocks += [nn.Sequential(conv_block(192, 192), conv_block(192, 192, 1), conv_block(192, 192, 1)) for _ in range(n_blocks - 3)]
-    return Encoder(*blocks, arch=f'nin{n_blocks}')
+    blocks = [_nin_block(3, 160, 96, 5, nn.MaxPool2d), _nin_block(96, kernel=5, pool=nn.AvgPool2d),
+              _nin_block(192, pool=nn.AvgPool2d if n_blocks > 3 else None)]
+    return Encoder(*blocks, *[_nin_block(192) for _ in range(n_blocks - 3)], arch=f'nin{n_blocks}')
 
 # %% ../../nbs/models/01_encoder.ipynb #5d5366cc
 def _layers(body):

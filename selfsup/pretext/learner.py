@@ -43,7 +43,7 @@ def pretext_learner(
 
 @delegates(pretext_learner)
 def rotation_learner(
-    dls:DataLoaders, # From `RotationDataLoaders`, any `DataBlock` with a `RotationBlock`, or any whose labels are angles
+    dls:DataLoaders, # From `RotationDataLoaders`, a `DataBlock` with a `RotationBlock`, or any whose labels are angles
     arch='small', # What `as_encoder` takes; to train a saved encoder or another one further, its file or itself
     **kwargs
 )->Learner: # `model[0]` is the encoder, `model[1]` the head

@@ -89,7 +89,8 @@ class Rotation(PretextTask):
         for i, a in enumerate(self.angles):
             if a % 360 and (target == i).any(): x[target == i] = rotate(x[target == i], a)
         return self.masked(x)
-    def all_views(self, x, training): return self.masked(torch.stack([rotate(x, a) for a in self.angles], 1).flatten(0, 1))
+    def all_views(self, x, training):
+        return self.masked(torch.stack([rotate(x, a) for a in self.angles], 1).flatten(0, 1))
     def masked(self, x):
         "Hide the corners if the angles are not all quarter turns; after the turn, for a turned rim would show"
         if all(a % 90 == 0 for a in self.angles): return x
@@ -151,7 +152,7 @@ class RotationDataLoaders(DataLoaders):
         angles=(0, 90, 180, 270), # Degrees, counter-clockwise
         item_tfms=None, # Such as `Resize(128)`; the pictures must come out square
         batch_tfms=None, # Such as `aug_transforms()`
-        img_cls=PILUpright, # Class that opens a file, or an `OpenSquare`, which opens each file once and keeps it in memory
+        img_cls=PILUpright, # Class that opens a file; or an `OpenSquare`, which opens each once and keeps it in memory
         **kwargs
     ):
         "Rotation task on the pictures below `path`"

@@ -46,7 +46,8 @@ class PretextTask:
         training:bool, # As for `views`
     )->Tensor: # B*c×C×S×S, those of a picture together
         "What `views` gives for every target of every picture; a task that knows a faster way gives it here"
-        return self.views(x.repeat_interleave(self.c, 0), torch.arange(self.c, device=x.device).repeat(len(x)), training)
+        targets = torch.arange(self.c, device=x.device).repeat(len(x))
+        return self.views(x.repeat_interleave(self.c, 0), targets, training)
 
     def augment(self)->list: # Batch transforms
         "The augmentation of `pretext_dls`; a task whose targets it would make wrong gives another"

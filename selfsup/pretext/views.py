@@ -126,7 +126,7 @@ def create_item(self:ViewsDL, views):
     views = range(self.k) if views is None else views
     x, own = self.open_picture(views[0]//self.of_each)
     if not self.labelled: return x,
-    targets = [v % self.of_each for v in views] if self.fixed is None else [self.fixed[views[0]]]
+    targets = self.targets(views)
     return x, TensorTargets(targets if own or self.shuffle else [INVALID]*len(targets))
 
 @patch
@@ -140,7 +140,14 @@ def at_once(self:ViewsDL, views, rows, _):
     "The batch of pictures that are all kept in memory"
     x = self.opener.take(rows[[v[0]//self.of_each for v in views]], self.device)
     if not self.labelled: return x,
-    return self.with_targets(x, [[v % self.of_each for v in vs] if self.fixed is None else [self.fixed[vs[0]]] for vs in views])
+    return self.with_targets(x, [self.targets(vs) for vs in views])
+
+@patch
+def targets(self:ViewsDL,
+    views:list, # Positions of views of one picture
+)->list: # Positions in `vocab`
+    "What is to be guessed of each view"
+    return [v % self.of_each for v in views] if self.fixed is None else [self.fixed[views[0]]]
 
 @patch
 def with_targets(self:ViewsDL, x, targets):

@@ -41,9 +41,9 @@ def _check_lost(photos, had):
     for split in 'train', 'test':
         gone = sorted(had[split] - set(photos.labels(split)))
         if not gone: continue
-        raise InputError(f"The photos of '{gone[0]}' to {split} on were there when '{photos.folder}' was scanned, and not "
-                         'one can be opened any more; see whether the folder or the drive is still there, and run it '
-                         'again.')
+        raise InputError(f"The photos of '{gone[0]}' to {split} on were there when '{photos.folder}' was scanned, and "
+                         'not one can be opened any more; see whether the folder or the drive is still there, and run '
+                         'it again.')
 
 # %% ../../nbs/transfer/04_finetune.ipynb #51bb44b8
 def open_photos(

@@ -122,7 +122,7 @@ def _directions(x, name): return F.normalize(torch.as_tensor(_table(np.asarray(x
 @dataclass(repr=False)
 class LayerProbe:
     "One linear probe a stage: `table`, and `best`, the stage that the held-out labels chose"
-    table:pd.DataFrame # One row a stage; accuracies are shares, `low` and `high` the 95 % interval of `test`, `balanced` a mean over classes
+    table:pd.DataFrame # One row a stage; accuracies are shares, with the 95 % interval of `test`, `low` to `high`
     probes:dict # Stage to fitted probe
     best:object # Stage
     def __repr__(self): return f'{self.table.round(3).to_string()}\nbest on held-out labels: stage {self.best}'
