@@ -9,7 +9,7 @@ __all__ = ['CropFlip', 'reflected', 'augmentation']
 
 # %% ../../nbs/data/12_augmentation.ipynb #1fcd275f
 import torch
-from fastai.vision.augment import RandTransform
+from fastai.vision.augment import RandTransform, aug_transforms
 from fastai.vision.core import TensorImage
 
 # %% ../../nbs/data/12_augmentation.ipynb #c6be7916
@@ -42,5 +42,5 @@ def reflected(
 
 # %% ../../nbs/data/12_augmentation.ipynb #fa8cdaf6
 def augmentation()->list: # Batch transforms
-    "The augmentation that every method gets"
-    return [CropFlip()]
+    "The augmentation that every method gets: mirror image, slight turn and zoom, light"
+    return aug_transforms(max_rotate=8, max_zoom=1.1, max_lighting=.2, max_warp=0)
