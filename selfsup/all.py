@@ -15,6 +15,7 @@ from selfsup.data.splits import *
 from selfsup.data.doubts import *
 from selfsup.data.photos import *
 from selfsup.data.squares import *
+from selfsup.data.augmentation import *
 from selfsup.data.budget import *
 from selfsup.report import *
 from selfsup.models.encoder import *

@@ -41,6 +41,8 @@ def reflected(
     return n - 1 - (n - 1 - at.abs()).abs()
 
 # %% ../../nbs/data/12_augmentation.ipynb #fa8cdaf6
-def augmentation()->list: # Batch transforms
+def augmentation(
+    **kwargs # For `aug_transforms`, such as `do_flip=False`
+)->list: # Batch transforms
     "The augmentation that every method gets: mirror image, slight turn and zoom, light"
-    return aug_transforms(max_rotate=8, max_zoom=1.1, max_lighting=.2, max_warp=0)
+    return aug_transforms(**dict(max_rotate=8, max_zoom=1.1, max_lighting=.2, max_warp=0) | kwargs)

@@ -165,8 +165,11 @@ class RotationDataLoaders(DataLoaders):
 
 # %% ../../nbs/pretext/03_rotation.ipynb #be4f94de
 @patch(cls_method=True)
-@delegates(DataLoaders.from_dblock)
-def from_dblock(cls:RotationDataLoaders, dblock, source, **kwargs):
+def from_dblock(cls:RotationDataLoaders,
+    dblock:DataBlock, # Of pictures and a pretext task
+    source, # Where its items come from
+    **kwargs # For `DataLoaders.from_dblock`
+)->DataLoaders:
     "Loaders of a `DataBlock`; pictures that an `OpenSquare` opens are kept in memory, as far as it has room"
     dls = super(RotationDataLoaders, cls).from_dblock(dblock, source, **kwargs)
     for dl in dls.loaders:
