@@ -7,6 +7,10 @@ Normalize. Photos are CIFAR-10's JPEG files at 32 pixels and flowers at 128, whe
 (`untar_data` fetches the first), else pictures that the package draws. Every way is asked once a round, for the same
 pictures; ratios are of the same round. With n workers, what works in this process has n threads.
 """
+import os
+
+os.environ.setdefault('OMP_WAIT_POLICY', 'PASSIVE')  # as in the commands: a thread that waits leaves its core to the workers
+
 import argparse
 import csv
 import resource
@@ -73,15 +77,21 @@ def plain_fastai(files, side, workers):
     dls = block.dataloaders([(f, a) for f in files for a in ANGLES], bs=4*BS, num_workers=workers)
     return lambda: dls.train
 
-def from_files(files, side, workers):
-    dls = RotationDataLoaders.from_path_func('.', files, lambda o: o == files[0], item_tfms=Resize(side), bs=BS,
-                                             batch_tfms=[CropFlip(), Normalize.from_stats(*imagenet_stats)], num_workers=workers)
+def ours(files, side, workers, **kwargs):
+    "`RotationDataLoaders`"
+    dls = RotationDataLoaders.from_lists('.', files, files[:1], batch_tfms=[CropFlip(), Normalize.from_stats(*imagenet_stats)],
+                                         bs=BS, num_workers=workers, **kwargs)
     return lambda: dls.train
 
-def in_memory(files, side, workers, room=4e9):
+def with_resize(files, side, workers): return ours(files, side, workers, item_tfms=Resize(side))
+def from_files(files, side, workers): return ours(files, side, workers, img_cls=OpenSquare(side, room=0))
+def in_memory(files, side, workers): return ours(files, side, 0, img_cls=OpenSquare(side))
+
+def compared(files, side, workers):
+    "What `pretrain` and `compare` use, with their augmentation"
     photos = SimpleNamespace(open_all=lambda opener, *splits, say: opener.keep(files, say), folder='photos',
                              files=lambda *splits: files[:1] if splits == ('valid',) else files)
-    dls = rotation_dls(photos, OpenSquare(side, room=room), bs=BS, say=noop)
+    dls = rotation_dls(photos, OpenSquare(side), bs=BS, say=noop)
     normalize_like(dls)
     return lambda: dls.train
 
@@ -103,8 +113,10 @@ SCHEMES = {
     "the paper's scheme, from files": official,
     "the paper's scheme, pictures in memory": partial(official, keep=True),
     'plain fastai, an item transform that turns': plain_fastai,
-    'RotationDataLoaders, from files': from_files,
-    'rotation_dls, in memory': in_memory,
+    'RotationDataLoaders with Resize, from files': with_resize,
+    'RotationDataLoaders with OpenSquare, from files': from_files,
+    'RotationDataLoaders with OpenSquare, in memory': in_memory,
+    'rotation_dls, in memory, usual augmentation': compared,
     'a loop over one tensor, no library': one_tensor,
 }
 
@@ -144,7 +156,7 @@ def main():
         for workers in map(int, args.workers.split(',')):
             for name, (files, side) in photos(Path(tmp)).items():
                 for row in measure(name, files, side, workers, args.rounds):
-                    print(f"{name}, {side} px, {counted(workers, 'worker')}: {row['scheme']:43} {row['views_a_second']:6} views a second, "
+                    print(f"{name}, {side} px, {counted(workers, 'worker')}: {row['scheme']:47} {row['views_a_second']:6} views a second, "
                           f"{row['ratio']} times ({row['ratio_least']} to {row['ratio_most']}), "
                           f"CPU {row['cpu_seconds_a_thousand']} s a thousand", flush=True)
                     rows.append({**row, **machine(), 'rounds': args.rounds})

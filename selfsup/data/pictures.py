@@ -74,9 +74,10 @@ def to_8_bits(
 # %% ../../nbs/data/03_pictures.ipynb #82247a8f
 def _depth(im, cut):
     "What kind of deep picture `im` is, if it is one, its brightest value by `_peak`, and the brightest of all"
-    a = np.asarray(im)
-    if im.mode.startswith('I') and _plain_depth(im, a): return dict(deep='gray', peak=_peak(a), top=int(a.max()))
-    if im.mode == 'F' or im.mode.startswith('I'): return dict(deep='stretched', peak=0, top=0)
+    if im.mode == 'F' or im.mode.startswith('I'):
+        a = np.asarray(im)
+        if not _plain_depth(im, a): return dict(deep='stretched', peak=0, top=0)
+        return dict(deep='gray', peak=_peak(a), top=int(a.max()))
     if not cut: return dict(deep='', peak=0, top=0)
     brightest = np.asarray(im.convert('RGB')).max(2)
     return dict(deep='colour', peak=256*_peak(brightest) + 255, top=256*int(brightest.max()) + 255)
@@ -122,6 +123,7 @@ def upright(
     return res
 
 # %% ../../nbs/data/03_pictures.ipynb #76c2a5f9
+Image.preinit() # JPEG and PNG first: Pillow asks the kinds of files one after the other
 Image.init()
 logging.getLogger('PIL').addHandler(logging.NullHandler())
 PICTURES = set(('.apng .avif .avifs .bmp .bw .dib .gif .icns .ico .j2c .j2k .jfif .jp2 .jpc .jpe .jpeg .jpf .jpg .jpx '

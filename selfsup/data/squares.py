@@ -53,9 +53,9 @@ def open(self:OpenSquare,
     o:Path|str|bytes|np.ndarray|Image.Image, # A photo
 )->TensorImage: # 3×size×size
     "The square of a photo, opened now"
-    side = self.size, self.size
-    im = ImageOps.fit(PILUpright.create(o, bits=self.bits or 16, least=2*self.size), side, Image.Resampling.BICUBIC)
-    return TensorImage(np.array(im)).permute(2, 0, 1).contiguous()
+    side, im = (self.size, self.size), PILUpright.create(o, bits=self.bits or 16, least=2*self.size)
+    if im.size != side: im = ImageOps.fit(im, side, Image.Resampling.BICUBIC)
+    return TensorImage(torch.from_numpy(np.array(im)).permute(2, 0, 1).contiguous())
 
 @patch(as_prop=True)
 def full(self:OpenSquare)->bool:
@@ -87,18 +87,23 @@ def keep(self:OpenSquare,
 
 # %% ../../nbs/data/10_squares.ipynb #8ed5ec75
 class SquaresDL(TfmdDL):
-    "A `TfmdDL` of photos that an `OpenSquare` opens; where all are kept, a batch is taken at once"
+    "A `TfmdDL` that leaves out fastai's pipelines for single items where an `OpenSquare` is all that they hold"
     def create_batches(self, samps):
-        if (rows := self.rows()) is None: yield from super().create_batches(samps)
+        if self.opener is None: yield from super().create_batches(samps)
         else:
-            ys = {}  # labels are made once for each item
-            for b in chunked(samps, self.bs, self.drop_last): yield self.at_once(b, rows, ys)
-    def at_once(self, idxs, rows, ys):
-        "The batch of the items at `idxs`, whose photos lie at `rows`"
-        items = [self.dataset.items[i] for i in idxs]
-        for item, i in zip(items, idxs):
-            if item not in ys: ys[item] = [tl[i] for tl in self.dataset.tls[1:]]
-        return self.opener.take(rows[idxs], self.device), *map(fa_collate, zip(*[ys[o] for o in items]))
+            rows, self.ys = self.rows(), {}  # labels are made once for each item
+            for b in chunked(samps, self.bs, self.drop_last): yield self.at_once(b, rows)
+    def at_once(self, idxs, rows):
+        "The batch of the items at `idxs`, whose photos lie at `rows` if all are kept"
+        if rows is not None: x = self.opener.take(rows[idxs], self.device)
+        else: x = TensorImage(torch.stack([self.dataset.tls[0][i] for i in idxs]))
+        return x, *map(fa_collate, zip(*map(self.labels_of, idxs)))
+    def labels_of(self, i):
+        "What the data set gives for item `i` beside the photo"
+        item = self.dataset.items[i]
+        if item not in self.ys: self.ys[item] = [tl[i] for tl in self.dataset.tls[1:]]
+        return self.ys[item]
+    def __getstate__(self): return {k: v for k, v in self.__dict__.items() if k != 'ys'}
 
 def SquareBlock(
     opener:OpenSquare, # Opens the photos
@@ -118,9 +123,8 @@ def opener(self:SquaresDL)->OpenSquare|None:
 @patch
 def rows(self:SquaresDL)->torch.Tensor|None:
     "Where each photo of the data set lies among the kept squares, or None if one of them has to be opened"
-    opener = self.opener
-    if opener is None or not opener.kept: return None
-    res = list(map(opener.row, self.paths()))
+    if not self.opener.kept: return None
+    res = list(map(self.opener.row, self.paths()))
     return None if None in res else torch.tensor(res)
 
 @patch

@@ -136,8 +136,9 @@ def create_batch(self:ViewsDL, b):
     return self.with_targets(x[0], [o[1].tolist() for o in b]) if self.labelled else x
 
 @patch
-def at_once(self:ViewsDL, views, rows, _):
-    "The batch of pictures that are all kept in memory"
+def at_once(self:ViewsDL, views, rows):
+    "A batch of pictures that an `OpenSquare` opens, or has kept"
+    if rows is None: return self.create_batch([self.create_item(v) for v in views])
     x = self.opener.take(rows[[v[0]//self.of_each for v in views]], self.device)
     if not self.labelled: return x,
     return self.with_targets(x, [self.targets(vs) for vs in views])
