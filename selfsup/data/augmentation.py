@@ -8,6 +8,7 @@ Docs: https://selfsup.github.io/selfsup/data/augmentation.html.md"""
 __all__ = ['CropFlip', 'reflected', 'augmentation']
 
 # %% ../../nbs/data/12_augmentation.ipynb #1fcd275f
+from ..errors import InputError
 import torch
 from fastai.vision.augment import RandTransform, aug_transforms
 from fastai.vision.core import TensorImage
@@ -17,9 +18,10 @@ class CropFlip(RandTransform):
     "Shift each picture B×C×H×W by up to `share` of its sides, continued by reflection, and mirror half of them"
     order, split_idx = 5, 0  # while the pictures are bytes
     def __init__(self,
-        share:float=1/8, # Of a side, as in 4 pixels of CIFAR-10's 32
+        share:float=1/8, # Of a side, at most a half; the default is 4 pixels of CIFAR-10's 32
         p_flip:float=.5, # Share of pictures that are mirrored
     ):
+        if not 0 <= share <= .5: raise InputError(f'share is {share}; give a share of the side, from 0 to 0.5.')
         super().__init__(p=1.)
         self.share, self.p_flip = share, p_flip
     def encodes(self, x:TensorImage):
