@@ -3,14 +3,15 @@
     python benchmarks/rotnet_cifar10.py smoke|cpu [--folder FOLDER] [--out FILE.csv] [--work FOLDER] [--minutes N]
 
 Each part is one training or one table of probes, and ends in rows of the CSV; a part whose rows stand there is skipped,
-so the command can be stopped and given again. With --minutes, no part is begun after that time. The folder is fastai's
-CIFAR-10 (`untar_data(URLs.CIFAR)`), 50,000 training photos and 10,000 for the test. A tenth of the training photos is
-set aside to watch the pretraining; no label of theirs is used. Rates are chosen on a fifth of the labels, never on the
-test. `smoke` runs every kind of part in a minute, on pictures that the package draws.
+so the command can be stopped and given again, and a pretraining goes on from its last pass. With --minutes, no part is
+begun after that time. The folder is fastai's CIFAR-10 (`untar_data(URLs.CIFAR)`), 50,000 training photos and 10,000 for
+the test. A tenth of the training photos is set aside to watch the pretraining; no label of theirs is used. Rates are
+chosen on a fifth of the labels, never on the test. `smoke` runs every kind of part in a minute, on drawn pictures.
 """
 import argparse
-import copy
 import csv
+import json
+import os
 import sys
 import tempfile
 import time
@@ -19,11 +20,12 @@ from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
+import pandas as pd
 from fastai.data.external import fastai_path
 from fastai.vision.all import noop
 from machine import machine
-from selfsup.all import (Benchmark, OpenSquare, draw_world, label_subset, load_encoder, pretext_dls, random_encoder, read_photos,
-                         save_encoder, train_pretext)
+from selfsup.all import (Benchmark, OpenSquare, draw_world, label_subset, load_encoder, pretext_dls, pretrain, random_encoder,
+                         read_photos)
 from selfsup.evaluation.benchmark import Recipe
 from selfsup.statistics import share_interval
 
@@ -97,15 +99,25 @@ class Lab:
         b = self.benchmark
         return random_encoder(pretext_dls(b.photos, b.opener, bs=self.size.bs, say=noop), self.size.arch, part.seed)
 
-def pretrain(lab, part):
-    "Rotation on some of the photos, without labels"
-    b, s = lab.benchmark, lab.size
-    some, files = copy.copy(b.photos), {b.files[i] for i in lab.chosen(part.photos)}
-    some.table = some.table[some.table.path.isin(files) | (some.table.split == 'valid')]
-    learn = train_pretext(pretext_dls(some, b.opener, bs=s.bs, say=noop), s.arch, part.passes, s.lr, part.seed, say=print)
-    reached = float(learn.recorder.values[-1][-1])
-    save_encoder(learn.model[0], lab.file(part).parent, size=b.opener.size, rotation_accuracy=reached)
-    yield dict(rotation_accuracy=reached, lr=s.lr)
+def list_photos(lab, part):
+    "A table of the photos of one pretraining: those that it may see, and those that watch it"
+    b, folder = lab.benchmark, lab.benchmark.photos.folder
+    rows = [(b.files[i], b.labels[i], 'train') for i in lab.chosen(part.photos)]
+    rows += [(f, l, 'valid') for f, l in zip(b.photos.files('valid'), b.photos.labels('valid'))]
+    file = lab.work/f'{part.photos}.csv'
+    table = pd.DataFrame(rows, columns=['path', 'class', 'split'])
+    table['path'] = [os.path.relpath(f, folder) for f in table.path]
+    table.to_csv(file, index=False)
+    return file
+
+def rotate(lab, part):
+    "Rotation on some of the photos, without labels; one that was stopped goes on"
+    s, out = lab.size, lab.file(part).parent
+    if not (out/'result.json').exists():
+        pretrain(lab.benchmark.photos.folder, out, s.arch, lab.benchmark.opener.size, part.passes, list_photos(lab, part),
+                 bs=s.bs, lr=s.lr, seed=part.seed, resume=out.exists())
+    result = json.loads((out/'result.json').read_text())
+    yield dict(rotation_accuracy=result['history'][-1]['rotation_accuracy'], lr=s.lr)
 
 def finetune(lab, part):
     "Train everything on the labelled photos; the rate is chosen on a fifth of them, at the usual length"
@@ -123,7 +135,7 @@ def probe(lab, part):
 
 def score(hits): return dict(zip(('accuracy', 'low', 'high'), share_interval(hits)))
 
-DO = {'pretraining': pretrain, 'rotation, fine-tuned': finetune, 'from scratch': finetune, 'from scratch, long': finetune,
+DO = {'pretraining': rotate, 'rotation, fine-tuned': finetune, 'from scratch': finetune, 'from scratch, long': finetune,
       'rotation, frozen': probe, 'random, frozen': probe}
 
 def rows_of(lab, part):
@@ -141,12 +153,14 @@ def key(row): return tuple(str(row[name]) for name in Part._fields if name != 's
 def run(size, folder, out, work, minutes=None):
     "Run the parts that have no rows in `out`"
     s, start = SIZES[size], time.time()
+    work.mkdir(parents=True, exist_ok=True)
     done = {key(row) for row in csv.DictReader(open(out, newline=''))} if out.exists() else set()
     photos = read_photos(folder)
     lab = Lab(s, Benchmark(photos, OpenSquare(32), [s.steps], s.few_bs, s.lrs), work)
     for part in parts(s):
         if key(part._asdict()) in done: continue
-        if minutes is not None and time.time() - start > 60*minutes: return print(f'{minutes} minutes are over; the same command goes on')
+        if minutes is not None and time.time() - start > 60*minutes:
+            return print(f'{minutes} minutes are over; the same command goes on')
         rows = [row | machine() | dict(size=size, arch=s.arch, test=len(lab.benchmark.truth)) for row in rows_of(lab, part)]
         new = not out.exists()
         with open(out, 'a', newline='') as f:
