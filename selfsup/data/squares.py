@@ -99,10 +99,11 @@ class SquaresDL(TfmdDL):
         else: x = TensorImage(torch.stack([self.dataset.tls[0][i] for i in idxs]))
         return x, *map(fa_collate, zip(*map(self.labels_of, idxs)))
     def labels_of(self, i):
-        "What the data set gives for item `i` beside the photo"
-        item = self.dataset.items[i]
-        if item not in self.ys: self.ys[item] = [tl[i] for tl in self.dataset.tls[1:]]
-        return self.ys[item]
+        "What the data set gives for item `i` beside the photo; made once for a path, or for a path with its label"
+        item = self.dataset.items[i] if isinstance(self.dataset.items, (list, L)) else i
+        key = item if isinstance(item, Path) or all(isinstance(o, (Path, str)) for o in listify(item)) else i
+        if key not in self.ys: self.ys[key] = [tl[i] for tl in self.dataset.tls[1:]]
+        return self.ys[key]
     def __getstate__(self): return {k: v for k, v in self.__dict__.items() if k != 'ys'}
 
 def SquareBlock(
