@@ -130,6 +130,7 @@ class _Option(click.Option):
 
 def _default(p): return ast.literal_eval(p.default) if p.default else None
 
+# %% ../nbs/90_cli.ipynb #3fabbc8c
 def as_option(
     p, # A parameter, from `read_command` or `read_tasks`
     task:str|None=None, # The pretext task that it belongs to, if it does to one

@@ -54,17 +54,20 @@ class RunFolder:
     @property
     def pieces(self): # Names of what is kept
         return {f.name for f in self.parts.glob('[!.]*')} - {'lock', 'run.json', 'photos.json'} if self.path else set()
-    def keep(self,
-        name:str, # Of a finished piece
-        data:bytes|str, # What it came to
-    )->bool: # Is it kept?
-        "Write a finished piece, whole or not at all; if that cannot be done, say so"
-        if not self.path: return False
-        try: write_whole(self.parts/name, data)
-        except WriteError as e:
-            self.say(f"'{name}' could not be kept for --resume ({e.__cause__.strerror}); the run goes on.")
-            return False
-        return True
+
+# %% ../nbs/06_run_folder.ipynb #012836b4
+@patch
+def keep(self:RunFolder,
+    name:str, # Of a finished piece
+    data:bytes|str, # What it came to
+)->bool: # Is it kept?
+    "Write a finished piece, whole or not at all; if that cannot be done, say so"
+    if not self.path: return False
+    try: write_whole(self.parts/name, data)
+    except WriteError as e:
+        self.say(f"'{name}' could not be kept for --resume ({e.__cause__.strerror}); the run goes on.")
+        return False
+    return True
 
 # %% ../nbs/06_run_folder.ipynb #d1223074
 @patch
@@ -114,6 +117,7 @@ def run_folder(
         yield run
         _clear(run)
 
+# %% ../nbs/06_run_folder.ipynb #7c819574
 def _lock(run):
     "Let no other process in"
     lock = FileLock(run.parts/'lock')

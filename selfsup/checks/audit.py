@@ -287,6 +287,7 @@ class Looked:
     @property
     def sentence(self)->str: return f'{self.check.says} ({self.finding.words}). {self.check.hint}'
 
+# %% ../../nbs/checks/03_audit.ipynb #ef9c4ca5
 @dataclass(repr=False)
 class Audit:
     "What `audit_shortcuts` found"
@@ -422,6 +423,7 @@ def _check_turns(dls):
     raise InputError(f'The audit asks what tells the turn, and these loaders ask for another target ({task.name}); '
                      'audit the same photos with RotationDataLoaders or rotation_dls.')
 
+# %% ../../nbs/checks/03_audit.ipynb #0acfd13d
 def audit_shortcuts(
     dls:DataLoaders, # From `RotationDataLoaders`, `rotation_dls`, or any whose labels are turns; `dls.train` is tested
     n:int=4000, # Photos at most, drawn at random; a `Check` may look at fewer
@@ -439,19 +441,22 @@ def audit_shortcuts(
     _check_enough(size)
     some = np.random.default_rng(seed).permutation(size)[:n].tolist()
     groups = {shown: [c for c in checks if c.shown == shown] for shown in dict.fromkeys(c.shown for c in checks)}
-    def most(shown, cs): return min(max(c.most for c in cs), n_empty if shown in EMPTY else n)
-    parts = {shown: some[:most(shown, cs)] for shown, cs in groups.items()}
+    most = {shown: min(max(c.most for c in cs), n_empty if shown in EMPTY else n) for shown, cs in groups.items()}
+    parts = {shown: some[:m] for shown, m in most.items()}
     res = Audit([], turns, {}, [])
     with Progress(sum(map(len, parts.values())), 'looking at photos', say) as progress:
-        for shown, cs in groups.items():
-            progress.step(0, f'looking at {shown}')
-            with no_random(seed):
-                found, view, notes = _group(dl, shown, cs, parts[shown], turns, .05/len(checks), progress)
-            res.looked += found
-            res.notes += notes
-            if found: res.views[shown] = view
+        for shown, cs in groups.items(): _look_at(res, dl, shown, cs, parts[shown], .05/len(checks), seed, progress)
     res.seconds = time.time() - start
     return res
+
+# %% ../../nbs/checks/03_audit.ipynb #9942c57a
+def _look_at(res, dl, shown, checks, some, level, seed, progress):
+    "Put what `checks` see in one kind of picture into the `Audit`"
+    progress.step(0, f'looking at {shown}')
+    with no_random(seed): found, view, notes = _group(dl, shown, checks, some, res.turns, level, progress)
+    res.looked += found
+    res.notes += notes
+    if found: res.views[shown] = view
 
 # %% ../../nbs/checks/03_audit.ipynb #a3fd36ae
 def audit(

@@ -190,6 +190,7 @@ def gallery(self:Suitability,
     plt.close(fig)
     return fig
 
+# %% ../../nbs/checks/04_suitability.ipynb #fb6f6157
 @patch
 def report(self:Suitability)->Report:
     "The sections of the report"

@@ -32,6 +32,7 @@ class CropFlip(RandTransform):
         flat = x.as_subclass(torch.Tensor).flatten(2)
         return TensorImage(flat.gather(2, at.view(len(x), 1, -1).expand_as(flat)).view(x.shape))
 
+# %% ../../nbs/data/12_augmentation.ipynb #3a4ee3a8
 def reflected(
     b:int, # Pictures
     n:int, # Pixels of a side

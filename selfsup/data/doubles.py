@@ -44,6 +44,7 @@ def _meet(a, b):
     i = np.repeat(np.arange(len(a)), n)
     return i, np.arange(len(i)) - np.repeat(np.cumsum(n) - n - low, n)
 
+# %% ../../nbs/data/04_doubles.ipynb #d9b2627a
 def near_pairs(
     a:list, b:list, # Hashes from `looks`; empty ones have no pair
     most:int=NEAR, # Bits in which a pair may differ

@@ -82,6 +82,7 @@ def _check_masks(classes, labelled):
     return (f'DOUBT: the pictures in {_quoted(drawn)} were read as photos, beside those in {_quoted(photos)}; '
             'move them out.')
 
+# %% ../../nbs/data/08_doubts.ipynb #eab93d54
 def _odd_names(classes):
     "An alarm where the name of a class is one of results, thumbnails or folds"
     odd = [c for c in classes if _plain(c) in _rest]
@@ -161,6 +162,7 @@ def _two_classes(t, folder):
             f"'{other}', "
             'so that not all of them can be named right; delete those in the wrong class.']
 
+# %% ../../nbs/data/08_doubts.ipynb #c395ae50
 def _two_depths(t):
     peak = t[t.deep == 'gray'].groupby('label').peak.max()
     if len(peak) < 2 or bits_of(peak.max()) - bits_of(peak.min()) < 4: return []

@@ -228,6 +228,7 @@ def _separator(text):
     first = text.lstrip().split('\n')[0]
     return max(',;\t|', key=lambda c: sum(w.strip(' "\r').lower() in COLUMNS for w in first.split(c)))
 
+# %% ../../nbs/data/06_layout.ipynb #1544a166
 def _lines(labels_csv):
     "The lines of a CSV file that are not empty, number and cells; and how many had spaces around a cell"
     file, lines, spaces = Path(labels_csv), [], 0

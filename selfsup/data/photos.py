@@ -240,6 +240,7 @@ def _check_test(photos, test, labels_csv):
         raise InputError(f"The test in '{photos.folder}' has photos of one class only, '{min(test)}'; add some of "
                          "the others.")
 
+# %% ../../nbs/data/09_photos.ipynb #8f792b09
 def _check_classes(photos, labels_csv):
     "`InputError` where the classes of training and test cannot be compared; a note where the test lacks one"
     train, valid, test = (set(photos.labels(s)) - {''} for s in ('train', 'valid', 'test'))

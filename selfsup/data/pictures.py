@@ -105,6 +105,7 @@ def _rgb(im, info, bits):
         im = Image.alpha_composite(Image.new('RGBA', im.size, 'white'), im)
     return im.convert('RGB')
 
+# %% ../../nbs/data/03_pictures.ipynb #47750190
 def upright(
     im:Image.Image, # An open picture of any mode; of several frames, the one that is open
     bits:int=16, # As for `to_8_bits`
@@ -175,6 +176,7 @@ def _open(fn):
         warnings.simplefilter('ignore', Image.DecompressionBombWarning)
         return Image.open(BytesIO(fn) if isinstance(fn, bytes) else fn)
 
+# %% ../../nbs/data/03_pictures.ipynb #e00b9398
 class PILUpright(PILImage):
     "An RGB picture the way a viewer shows it: EXIF orientation applied, any mode converted"
     bits = 16 # Of gray pictures with more than 8

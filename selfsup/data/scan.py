@@ -22,7 +22,7 @@ from pathlib import Path
 import pandas as pd
 import PIL
 from PIL import Image, ImageFile
-from fastcore.basics import chunked
+from fastcore.basics import chunked, patch
 from fastcore.xdg import xdg_cache_home
 from ..console import Progress, say
 from .doubles import looks
@@ -93,6 +93,7 @@ def check_folder(
     if folder.exists(): raise InputError(f"'{folder}' is a file; give the folder in which the photos lie.")
     raise InputError(f"There is no folder '{folder}'; check the spelling, or give the full path.")
 
+# %% ../../nbs/data/05_scan.ipynb #f1135fa3
 def look_through(
     folder:str|Path, # Folder to search, with everything below it
 )->Found:
@@ -112,6 +113,7 @@ def look_through(
         res.links.update({link/f.relative_to(first): f for f in res.files if first in f.parents})
     return res
 
+# %% ../../nbs/data/05_scan.ipynb #b35084ca
 def picture_files(
     folder:str|Path, # Folder to search, with everything below it
 )->list[Path]: # Files with a picture's ending, sorted; each real file once
@@ -154,18 +156,23 @@ class ScanCache:
         try:
             with self.db: return do(self.db)
         except sqlite3.Error: self.works = False
-    def get(self,
-        key:bytes, # From `_key`
-    )->dict|None: # The row; None if there is none
-        "What was seen of a file"
-        row = self._try(lambda db: db.execute('SELECT row FROM seen WHERE key = ?', (key,)).fetchone())
-        return json.loads(row[0]) if row else None
-    def put(self,
-        rows, # Pairs of a key and a row
-    ):
-        "Keep rows, but for those of refused files"
-        rows = [(k, json.dumps(r), self.day) for k, r in rows if k and not r['refused']]
-        self._try(lambda db: db.executemany('INSERT OR REPLACE INTO seen VALUES (?, ?, ?)', rows))
+
+# %% ../../nbs/data/05_scan.ipynb #04844e04
+@patch
+def get(self:ScanCache,
+    key:bytes, # From `_key`
+)->dict|None: # The row; None if there is none
+    "What was seen of a file"
+    row = self._try(lambda db: db.execute('SELECT row FROM seen WHERE key = ?', (key,)).fetchone())
+    return json.loads(row[0]) if row else None
+
+@patch
+def put(self:ScanCache,
+    rows, # Pairs of a key and a row
+):
+    "Keep rows, but for those of refused files"
+    rows = [(k, json.dumps(r), self.day) for k, r in rows if k and not r['refused']]
+    self._try(lambda db: db.executemany('INSERT OR REPLACE INTO seen VALUES (?, ?, ?)', rows))
 
 # %% ../../nbs/data/05_scan.ipynb #6a965e2e
 _version = 4 # Of the rows; another one when a row changes

@@ -52,6 +52,7 @@ def _draw_test(table, scan, rng, places):
     return (f'Split for you, the same way each time: {n:,} of {len(new):,} photos for the test, about a fifth of each '
             'class.')
 
+# %% ../../nbs/data/07_splits.ipynb #d2cb0d21
 def _draw_valid(table, scan, rng, places, labelled):
     "Draw the validation out of the labelled training photos, or the unlabelled ones if they are more"
     source = max('train', 'unlabelled', key=list(table.split).count)

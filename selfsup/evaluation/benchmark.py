@@ -100,11 +100,13 @@ class Benchmark:
         self.truth = np.array([code[l] for l in self.photos.labels('test')])
         self.kept = {}  # features of frozen encoders
 
-    def check_test(self):
-        "`InputError` if there are too few test photos"
-        if len(self.truth) > 1: return
-        raise InputError(f"'{self.photos.folder}' has {counted(len(self.truth), 'test picture')}; put at least two, "
-                         'better hundreds, into test/CLASS.')
+# %% ../../nbs/evaluation/02_benchmark.ipynb #92e4cd59
+@patch
+def check_test(self:Benchmark):
+    "`InputError` if there are too few test photos"
+    if len(self.truth) > 1: return
+    raise InputError(f"'{self.photos.folder}' has {counted(len(self.truth), 'test picture')}; put at least two, "
+                     'better hundreds, into test/CLASS.')
 
 # %% ../../nbs/evaluation/02_benchmark.ipynb #ec119ac3
 class Recipe(NamedTuple):
@@ -128,6 +130,7 @@ def train(self:Benchmark,
     return train_labelled(self.photos, idxs, self.opener, encoder, recipe.steps, recipe.lr, bs or self.bs, seed=seed,
                           progress=self.progress)
 
+# %% ../../nbs/evaluation/02_benchmark.ipynb #a03569ce
 @patch
 def predict(self:Benchmark,
     learn:Learner, # From `train`
@@ -164,6 +167,7 @@ def choose_lr(self:Benchmark,
     lr = max(scores, key=scores.get)
     return lr, f'best of {len(self.lrs)} on {len(held)} held-out labels', scores[lr]
 
+# %% ../../nbs/evaluation/02_benchmark.ipynb #da3ec915
 @patch
 def choose(self:Benchmark,
     encoder, idxs:np.ndarray, # As for `finetune`

@@ -21,6 +21,8 @@ from ..console import Progress, counted, duration, say
 from ..data.budget import label_subset, parse_budget
 from ..data.drawn import UPRIGHT, draw_world
 from .benchmark import Benchmark, Recipe, check_grid, run_as_dict, run_from_dict
+
+# %% ../../nbs/evaluation/06_compare.ipynb #3edabab5
 from .comparison import Comparison
 from .curve import label_efficiency, label_plan, views_of_plan
 from .figures import feature_map
@@ -54,16 +56,18 @@ class Settings:
     encoder:str|None
     imagenet:bool
 
-    def check(self):
-        "`InputError` for what can be known before a photo is opened"
-        at_least(1, seeds=self.seeds, epochs=self.epochs)
-        at_least(2, bs=self.bs)
-        check_size(self.size)
-        check_rate(self.pretrain_lr)
-        check_grid(self.lrs, self.steps)
-        parse_budget(self.labels)
-        create_encoder(self.arch)
-        if self.encoder: named_encoder(self.encoder, [t['name'] for t in self.pretext])
+# %% ../../nbs/evaluation/06_compare.ipynb #df8af8f5
+@patch
+def check(self:Settings):
+    "`InputError` for what can be known before a photo is opened"
+    at_least(1, seeds=self.seeds, epochs=self.epochs)
+    at_least(2, bs=self.bs)
+    check_size(self.size)
+    check_rate(self.pretrain_lr)
+    check_grid(self.lrs, self.steps)
+    parse_budget(self.labels)
+    create_encoder(self.arch)
+    if self.encoder: named_encoder(self.encoder, [t['name'] for t in self.pretext])
 
 # %% ../../nbs/evaluation/06_compare.ipynb #5e41b302
 class Pieces:
@@ -217,6 +221,7 @@ def _compete(benchmark, subsets, tasks, settings, start, folder, say):
                             _map(benchmark, methods, encoders), why_not, time.time() - start)
     return comparison, learned
 
+# %% ../../nbs/evaluation/06_compare.ipynb #3f6e3574
 def _finish(comparison, learned, folder, settings, say):
     "Tell what was found, then write it"
     comparison.tell(say)
@@ -284,6 +289,7 @@ def _free_folder(name, resume):
         names.append(Path(f'{name}-{len(names) + 1}'))
     return names[-2 if resume and len(names) > 1 else -1]
 
+# %% ../../nbs/evaluation/06_compare.ipynb #551f7539
 def demo(
     out:str|None=None, # New folder for the pictures and the results; default selfsup-demo, or the next free number
     labels:str='10', # Labels to keep: a number a class, or a share such as 10%

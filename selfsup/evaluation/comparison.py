@@ -42,17 +42,22 @@ class Comparison:
 
     @property
     def map(self)->plt.Figure: return self.draw_map()
-    @property
-    def truth(self)->np.ndarray: return self.curve.truth
-    @property
-    def unbalanced(self)->bool:
-        n = np.bincount(self.truth)
-        return n.max() > 1.5*n.min()
-    @property
-    def runs(self)->list: return [r for r in self.curve.runs if r.labels == self.labels] + self.controls
-    @property
-    def candidates(self)->list: # Methods that are held against others
-        return [m for m in self.methods if m.against]
+
+# %% ../../nbs/evaluation/05_comparison.ipynb #a35005b9
+@patch(as_prop=True)
+def truth(self:Comparison)->np.ndarray: return self.curve.truth
+
+@patch(as_prop=True)
+def unbalanced(self:Comparison)->bool:
+    n = np.bincount(self.truth)
+    return n.max() > 1.5*n.min()
+
+@patch(as_prop=True)
+def runs(self:Comparison)->list: return [r for r in self.curve.runs if r.labels == self.labels] + self.controls
+
+@patch(as_prop=True)
+def candidates(self:Comparison)->list: # Methods that are held against others
+    return [m for m in self.methods if m.against]
 
 # %% ../../nbs/evaluation/05_comparison.ipynb #b8a5eadd
 @patch
@@ -125,6 +130,7 @@ def _by_seed(self:Comparison, method, labels):
     runs = [r for r in self.curve.runs + self.controls if (r.method, r.labels) == (method, labels)]
     return {r.seed: r.preds == self.truth for r in runs}
 
+# %% ../../nbs/evaluation/05_comparison.ipynb #d6b9ec1f
 @patch
 def differences(self:Comparison)->pd.DataFrame: # One row a pair
     "Each pretrained method minus each alternative: points with a 95 % interval over seeds and test photos"
@@ -162,6 +168,7 @@ def _pretraining_facts(method, learned):
     return dict(pretext=method.pretext, accuracy=np.mean([h[-1][_key(learned)] for h in learned['history']]),
                 **{k: learned[k] for k in ('chance', 'photos', 'seconds')})
 
+# %% ../../nbs/evaluation/05_comparison.ipynb #d70a81d1
 @patch
 def _favourite_stage(self:Comparison, method):
     "(stage that most seeds chose for the frozen encoder of `method`, in how many seeds, last stage), or nothing"
@@ -258,6 +265,7 @@ def _pretraining_notes(self:Comparison):
                f"{100*p['chance']:.1f} %.")
         for f in p['lost']: yield f"'{f}' was lost during pretraining: replaced in training, left out in validation."
 
+# %% ../../nbs/evaluation/05_comparison.ipynb #1bbdf98e
 @patch
 def notes(self:Comparison)->list:
     "What a reader must know to read the figures, in plain sentences"
@@ -288,6 +296,7 @@ def report(self:Comparison)->Report:
     r.add('What became of the files', count_fates(self.photos.scan))
     return end_report(r, self.photos, self.settings)
 
+# %% ../../nbs/evaluation/05_comparison.ipynb #348b84a6
 @patch
 def _figures(self:Comparison, r):
     "Add the sections of the figures to a report"
@@ -327,6 +336,7 @@ def save_numbers(self:Comparison,
                  verdicts={m.name: asdict(self.verdict(m.name)) for m in self.candidates}, runs=runs, lengths=lengths,
                  seconds=self.seconds)
 
+# %% ../../nbs/evaluation/05_comparison.ipynb #8fd691f3
 @patch
 def save_figures(self:Comparison,
     out:str|Path, # A folder

@@ -201,6 +201,7 @@ def label_efficiency(
         say(f'{run.labels:,} labels, seed {seed + 1} of {seeds}, {method.name}: {_tuned(run)}, {run.seconds:.0f} s')
     return curve
 
+# %% ../../nbs/evaluation/03_curve.ipynb #5b4e68f4
 def _make(name, make): return make()
 def _recipe(run, terms): return Recipe(run.tuned['lr'], round(run.tuned['steps']/terms.more))
 def _tuned(run):
@@ -233,6 +234,7 @@ def length_accuracies(self:Curve,
         res.setdefault(r.tuned['steps'], []).append(accuracy)
     return {n: np.array(res[n]) for n in sorted(res)}
 
+# %% ../../nbs/evaluation/03_curve.ipynb #e6e906d4
 @patch
 def plot_lengths(self:Curve,
     more:dict={}, # Name of another method to (batches, accuracies in %), such as a run of one length

@@ -110,6 +110,7 @@ def saved_methods(
             Method(f'{name}, fine-tuned', f"The encoder '{name}', then trained as a whole.", source, pretext=name,
                    against=(SCRATCH.name, LONG.name, RANDOM.name, frozen))]
 
+# %% ../../nbs/evaluation/01_methods.ipynb #1b9ed456
 def imagenet_method(
     encoder:nn.Module, # With ImageNet's weights
 )->Method:

@@ -41,6 +41,7 @@ def pretext_learner(
     cbs, metrics = L(cbs) + LeaveOutInvalid(), task.metric if metrics is None else metrics
     return encoder_learner(dls, encoder, task.head, cbs, metrics=metrics, splitter=splitter, **kwargs)
 
+# %% ../../nbs/pretext/07_learner.ipynb #1f2c200e
 @delegates(pretext_learner)
 def rotation_learner(
     dls:DataLoaders, # From `RotationDataLoaders`, a `DataBlock` with a `RotationBlock`, or any whose labels are angles

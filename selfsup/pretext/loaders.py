@@ -38,6 +38,7 @@ def pretext_dls(
     workers = None if opener.full else 0  # None is fastai's default; for photos in memory, processes are in the way
     return block.dataloaders(train + valid, bs=min(bs, len(train)), val_bs=max(1, 256//task.c), num_workers=workers)
 
+# %% ../../nbs/pretext/06_loaders.ipynb #e12923db
 def rotation_dls(
     photos:PhotoSet, # As for `pretext_dls`
     opener:OpenSquare, # Opens the photos

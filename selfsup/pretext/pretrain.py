@@ -72,6 +72,7 @@ def train_pretext(
         learn.fit_one_cycle(epochs, lr, cbs=cbs)
     return learn
 
+# %% ../../nbs/pretext/08_pretrain.ipynb #019d9547
 def pretext_history(
     learn:Learner, # From `train_pretext`
 )->list: # One dict an epoch
@@ -110,6 +111,7 @@ def pretrain(
                     start_from=start_from and str(start_from))
     with run_folder(out, settings, resume, folder, say) as run: return _pretrain(run, task, encoder, say)
 
+# %% ../../nbs/pretext/08_pretrain.ipynb #b5111391
 def _begin_with(start_from, arch):
     "The encoder before it is trained"
     if not start_from: return create_encoder(arch or 'small')
@@ -132,6 +134,7 @@ def _pretrain(run, task, encoder, say):
                           keep=KeepTraining(run, 'encoder', s['seed']))
     return _save_pretraining(learn, run, photos, opener.bits, start, say)
 
+# %% ../../nbs/pretext/08_pretrain.ipynb #fff06a4b
 def _save_pretraining(learn, run, photos, bits, start, say):
     "Say what `pretrain` found, and write it"
     dls, task, history = learn.dls, task_of(learn.dls), pretext_history(learn)

@@ -33,30 +33,36 @@ class PretextTask:
     @property
     def metric_key(self)->str: return self.metric_name.replace(' ', '_')
 
-    def views(self,
-        x:Tensor, # V×C×S×S, pictures of the task's own, one for each target
-        target:Tensor, # V positions in `vocab`
-        training:bool, # May chance have a part in it?
-    )->Tensor: # V×C×S×S
-        "Make each picture the view that its target asks for"
-        raise NotImplementedError
+# %% ../../nbs/pretext/01_task.ipynb #3fb262b4
+@patch
+def views(self:PretextTask,
+    x:Tensor, # V×C×S×S, pictures of the task's own, one for each target
+    target:Tensor, # V positions in `vocab`
+    training:bool, # May chance have a part in it?
+)->Tensor: # V×C×S×S
+    "Make each picture the view that its target asks for"
+    raise NotImplementedError
 
-    def all_views(self,
-        x:Tensor, # B×C×S×S pictures
-        training:bool, # As for `views`
-    )->Tensor: # B*c×C×S×S, those of a picture together
-        "What `views` gives for every target of every picture; a task that knows a faster way gives it here"
-        targets = torch.arange(self.c, device=x.device).repeat(len(x))
-        return self.views(x.repeat_interleave(self.c, 0), targets, training)
+@patch
+def all_views(self:PretextTask,
+    x:Tensor, # B×C×S×S pictures
+    training:bool, # As for `views`
+)->Tensor: # B*c×C×S×S, those of a picture together
+    "What `views` gives for every target of every picture; a task that knows a faster way gives it here"
+    targets = torch.arange(self.c, device=x.device).repeat(len(x))
+    return self.views(x.repeat_interleave(self.c, 0), targets, training)
 
-    def augment(self)->list: # Batch transforms
-        "The augmentation of `pretext_dls`; a task whose targets it would make wrong gives another"
-        return augmentation()
+# %% ../../nbs/pretext/01_task.ipynb #5ed88861
+@patch
+def augment(self:PretextTask)->list: # Batch transforms
+    "The augmentation of `pretext_dls`; a task whose targets it would make wrong gives another"
+    return augmentation()
 
-    def check(self,
-        dl:ViewsDL, # The training loader
-    ):
-        "`InputError` if the augmentation of `dl` makes targets wrong; by default none does"
+@patch
+def check(self:PretextTask,
+    dl:ViewsDL, # The training loader
+):
+    "`InputError` if the augmentation of `dl` makes targets wrong; by default none does"
 
 # %% ../../nbs/pretext/01_task.ipynb #8e6fbaf9
 @patch

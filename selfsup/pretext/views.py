@@ -135,6 +135,7 @@ def create_batch(self:ViewsDL, b):
     x = fa_collate([(o[0],) for o in b])
     return self.with_targets(x[0], [o[1].tolist() for o in b]) if self.labelled else x
 
+# %% ../../nbs/pretext/02_views.ipynb #4c11557d
 @patch
 def at_once(self:ViewsDL, views, rows):
     "A batch of pictures that an `OpenSquare` opens, or has kept"
