@@ -9,7 +9,8 @@ pictures; ratios are of the same round. With n workers, what works in this proce
 """
 import os
 
-os.environ.setdefault('OMP_WAIT_POLICY', 'PASSIVE')  # as in the commands: a thread that waits leaves its core to the workers
+# As in the commands: a thread that waits leaves its core to the workers
+os.environ.setdefault('OMP_WAIT_POLICY', 'PASSIVE')
 
 import argparse
 import csv
@@ -24,8 +25,9 @@ from types import SimpleNamespace
 import numpy as np
 import torch
 from fastai.data.external import fastai_path
-from fastai.vision.all import (CategoryBlock, DataBlock, Image, IndexSplitter, IntToFloatTensor, ItemGetter, ItemTransform, Normalize, PILImage,
-                               Resize, ToTensor, TransformBlock, get_image_files, imagenet_stats, noop)
+from fastai.vision.all import (CategoryBlock, DataBlock, Image, IndexSplitter, IntToFloatTensor, ItemGetter,
+                               ItemTransform, Normalize, PILImage, Resize, ToTensor, TransformBlock, get_image_files,
+                               imagenet_stats, noop)
 from machine import machine
 from selfsup.all import OpenSquare, RotationDataLoaders, draw_world, rotation_dls
 from selfsup.console import counted
@@ -79,8 +81,8 @@ def plain_fastai(files, side, workers):
 
 def ours(files, side, workers, **kwargs):
     "`RotationDataLoaders`"
-    dls = RotationDataLoaders.from_lists('.', files, files[:1], batch_tfms=[CropFlip(), Normalize.from_stats(*imagenet_stats)],
-                                         bs=BS, num_workers=workers, **kwargs)
+    tfms = [CropFlip(), Normalize.from_stats(*imagenet_stats)]
+    dls = RotationDataLoaders.from_lists('.', files, files[:1], batch_tfms=tfms, bs=BS, num_workers=workers, **kwargs)
     return lambda: dls.train
 
 def with_resize(files, side, workers): return ours(files, side, workers, item_tfms=Resize(side))
@@ -142,9 +144,10 @@ def measure(name, files, side, workers, rounds):
     for scheme, pairs in found.items():
         views, cpu = zip(*pairs)
         ratios = [v/f for v, f in zip(views, first)]
-        yield dict(photos=name, pictures=len(files), side=side, workers=workers, scheme=scheme, views_a_second=round(median(views)),
-                   least=round(min(views)), most=round(max(views)), cpu_seconds_a_thousand=round(median(cpu), 3),
-                   ratio=round(median(ratios), 2), ratio_least=round(min(ratios), 2), ratio_most=round(max(ratios), 2))
+        yield dict(photos=name, pictures=len(files), side=side, workers=workers, scheme=scheme,
+                   views_a_second=round(median(views)), least=round(min(views)), most=round(max(views)),
+                   cpu_seconds_a_thousand=round(median(cpu), 3), ratio=round(median(ratios), 2),
+                   ratio_least=round(min(ratios), 2), ratio_most=round(max(ratios), 2))
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -156,7 +159,8 @@ def main():
         for workers in map(int, args.workers.split(',')):
             for name, (files, side) in photos(Path(tmp)).items():
                 for row in measure(name, files, side, workers, args.rounds):
-                    print(f"{name}, {side} px, {counted(workers, 'worker')}: {row['scheme']:47} {row['views_a_second']:6} views a second, "
+                    print(f"{name}, {side} px, {counted(workers, 'worker')}: {row['scheme']:47} "
+                          f"{row['views_a_second']:6} views a second, "
                           f"{row['ratio']} times ({row['ratio_least']} to {row['ratio_most']}), "
                           f"CPU {row['cpu_seconds_a_thousand']} s a thousand", flush=True)
                     rows.append({**row, **machine(), 'rounds': args.rounds})

@@ -15,5 +15,6 @@ def _cpu():
 
 def machine():
     "Processor, cores, threads, versions, and the day"
+    versions = {name: version(name) for name in ('torch', 'torchvision', 'fastai', 'pillow')}
     return dict(cpu=_cpu(), cores=os.cpu_count(), threads=torch.get_num_threads(), python=platform.python_version(),
-                **{name: version(name) for name in ('torch', 'torchvision', 'fastai', 'pillow')}, date=date.today().isoformat())
+                **versions, date=date.today().isoformat())

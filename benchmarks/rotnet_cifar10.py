@@ -24,8 +24,8 @@ import pandas as pd
 from fastai.data.external import fastai_path
 from fastai.vision.all import noop
 from machine import machine
-from selfsup.all import (Benchmark, OpenSquare, draw_world, label_subset, load_encoder, pretext_dls, pretrain, random_encoder,
-                         read_photos)
+from selfsup.all import (Benchmark, OpenSquare, draw_world, label_subset, load_encoder, pretext_dls, pretrain,
+                         random_encoder, read_photos)
 from selfsup.evaluation.benchmark import Recipe
 from selfsup.statistics import share_interval
 
@@ -46,7 +46,8 @@ class Size:
     lrs:tuple=(1e-3, 3e-3) # To choose from
 
 SIZES = {
-    'smoke': Size(labels=(5,), seeds=1, photos=(210,), passes=1, steps=3, lengths=(6,), long_labels=(5,), bs=8, few_bs=8),
+    'smoke': Size(labels=(5,), seeds=1, photos=(210,), passes=1, steps=3, lengths=(6,), long_labels=(5,), bs=8,
+                  few_bs=8),
     'cpu': Size(labels=(20, 100, 400), seeds=3, photos=(1000, 3000, 10000), passes=10, steps=400,
                 lengths=(1600, 6400, 28500), long_labels=(20, 100)),
 }
@@ -65,7 +66,8 @@ def parts(s):
     for seed in range(s.seeds):
         yield Part('pretraining', seed, photos='all', passes=s.passes)
         for labels in s.labels:
-            for method in ('rotation, fine-tuned', 'rotation, frozen'): yield Part(method, seed, labels, 'all', s.passes)
+            yield Part('rotation, fine-tuned', seed, labels, 'all', s.passes)
+            yield Part('rotation, frozen', seed, labels, 'all', s.passes)
             for method in ('from scratch', 'random, frozen'): yield Part(method, seed, labels)
     for seed in range(s.seeds):
         for photos in s.photos:
@@ -91,7 +93,9 @@ class Lab:
         names = np.array(self.benchmark.labels)
         names[np.setdiff1d(np.arange(len(names)), self.chosen(part.photos))] = ''
         return label_subset(names, part.labels, part.seed)
-    def file(self, part): return self.work/f'{self.size.arch}-{part.photos}-{part.passes}-{part.seed}'/'encoder.safetensors'
+    def file(self, part):
+        "Where the encoder of a pretraining lies"
+        return self.work/f'{self.size.arch}-{part.photos}-{part.passes}-{part.seed}'/'encoder.safetensors'
     def encoder(self, part):
         "What a part starts from"
         if part.method.startswith('rotation'): return load_encoder(self.file(part))
@@ -112,10 +116,10 @@ def list_photos(lab, part):
 
 def rotate(lab, part):
     "Rotation on some of the photos, without labels; one that was stopped goes on"
-    s, out = lab.size, lab.file(part).parent
+    s, b, out = lab.size, lab.benchmark, lab.file(part).parent
     if not (out/'result.json').exists():
-        pretrain(lab.benchmark.photos.folder, out, s.arch, lab.benchmark.opener.size, part.passes, list_photos(lab, part),
-                 bs=s.bs, lr=s.lr, seed=part.seed, resume=out.exists())
+        pretrain(b.photos.folder, out, s.arch, b.opener.size, part.passes, list_photos(lab, part), bs=s.bs, lr=s.lr,
+                 seed=part.seed, resume=out.exists())
     result = json.loads((out/'result.json').read_text())
     yield dict(rotation_accuracy=result['history'][-1]['rotation_accuracy'], lr=s.lr)
 
@@ -161,14 +165,16 @@ def run(size, folder, out, work, minutes=None):
         if key(part._asdict()) in done: continue
         if minutes is not None and time.time() - start > 60*minutes:
             return print(f'{minutes} minutes are over; the same command goes on')
-        rows = [row | machine() | dict(size=size, arch=s.arch, test=len(lab.benchmark.truth)) for row in rows_of(lab, part)]
+        known = machine() | dict(size=size, arch=s.arch, test=len(lab.benchmark.truth))
+        rows = [row | known for row in rows_of(lab, part)]
         new = not out.exists()
         with open(out, 'a', newline='') as f:
             writer = csv.DictWriter(f, [*Part._fields, *KEPT])
             if new: writer.writeheader()
             writer.writerows(rows)
         best = max((r.get('accuracy', r.get('rotation_accuracy')) for r in rows))
-        print(f"{', '.join(map(str, filter(None, key(part._asdict()))))}: {best:.1%}, {rows[0]['seconds']:.0f} s", flush=True)
+        name = ', '.join(filter(None, key(part._asdict())))
+        print(f"{name}: {best:.1%}, {rows[0]['seconds']:.0f} s", flush=True)
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -180,9 +186,11 @@ def main():
     args = parser.parse_args()
     with tempfile.TemporaryDirectory() as tmp:
         folder = args.folder
-        if not folder and args.size == 'smoke': folder = draw_world(Path(tmp)/'world', train=30, valid=6, test=6, size=32)
+        if not folder and args.size == 'smoke':
+            folder = draw_world(Path(tmp)/'world', train=30, valid=6, test=6, size=32)
         folder = folder or fastai_path('data')/'cifar10'
-        if not folder.is_dir(): sys.exit(f"'{folder}' is not there; untar_data(URLs.CIFAR) fetches it, or give --folder")
+        if not folder.is_dir():
+            sys.exit(f"'{folder}' is not there; untar_data(URLs.CIFAR) fetches it, or give --folder")
         run(args.size, folder, args.out, args.work, args.minutes)
 
 if __name__ == '__main__': main()

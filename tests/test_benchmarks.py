@@ -11,8 +11,9 @@ def test_cifar10_in_parts(tmp_path, monkeypatch, capsys):
     monkeypatch.syspath_prepend(str(ROOT/'benchmarks'))
     import rotnet_cifar10 as r
     world = draw_world(tmp_path/'world', train=12, valid=2, test=3, size=32, classes=['house', 'car', 'cup'])
-    monkeypatch.setitem(r.SIZES, 'smoke', r.Size(labels=(5,), seeds=1, photos=(24,), passes=1, steps=2, lengths=(3,), long_labels=(5,),
-                                                 bs=8, few_bs=8, lrs=(1e-3,)))
+    small = r.Size(labels=(5,), seeds=1, photos=(24,), passes=1, steps=2, lengths=(3,), long_labels=(5,), bs=8,
+                   few_bs=8, lrs=(1e-3,))
+    monkeypatch.setitem(r.SIZES, 'smoke', small)
     out, work = tmp_path/'out.csv', tmp_path/'work'
     r.run('smoke', world, out, work, minutes=0)
     assert not out.exists() or not len(list(csv.DictReader(open(out))))
@@ -29,5 +30,8 @@ def test_cifar10_in_parts(tmp_path, monkeypatch, capsys):
     out.write_text(''.join(line for line in first.splitlines(True) if not line.startswith('from scratch,0')))
     r.run('smoke', world, out, work)
     assert capsys.readouterr().out.count('from scratch') == 1
-    strip = lambda text: sorted(tuple(v for k, v in row.items() if 'seconds' not in k) for row in csv.DictReader(text.splitlines()))
+    def strip(text):
+        "The rows without their times"
+        rows = csv.DictReader(text.splitlines())
+        return sorted(tuple(v for k, v in row.items() if 'seconds' not in k) for row in rows)
     assert strip(out.read_text()) == strip(first)  # the same seed, the same figures
