@@ -5,8 +5,8 @@
 Each part is one training or one table of probes, and ends in rows of the CSV; a part whose rows stand there is skipped,
 so the command can be stopped and given again, and a pretraining goes on from its last pass. With --minutes, no part is
 begun after that time. The folder is fastai's CIFAR-10 (`untar_data(URLs.CIFAR)`), 50,000 training photos and 10,000 for
-the test. A tenth of the training photos is set aside to watch the pretraining; no label of theirs is used. Rates are
-chosen on a fifth of the labels, never on the test. `smoke` runs every kind of part in a minute, on drawn pictures.
+the test. A thousand of the training photos are set aside to watch the pretraining. Rates are chosen on a fifth of the
+labels, never on the test. `smoke` runs every kind of part in a minute, on drawn pictures.
 """
 import argparse
 import csv
@@ -44,10 +44,12 @@ class Size:
     lr:float=4e-3 # Of pretraining
     few_bs:int=64 # Photos a batch with few labels
     lrs:tuple=(1e-3, 3e-3) # To choose from
+    watch:int=1000 # Photos, of those set aside for validation, that watch the pretraining
 
 SIZES = {
     'smoke': Size(labels=(5,), seeds=1, photos=(210,), passes=1, steps=3, lengths=(6,), long_labels=(5,), bs=8,
-                  few_bs=8),
+                  few_bs=8,
+                  watch=12),
     'cpu': Size(labels=(20, 100, 400), seeds=3, photos=(1000, 3000, 10000), passes=10, steps=400,
                 lengths=(1600, 6400, 28500), long_labels=(20, 100)),
 }
@@ -105,13 +107,13 @@ class Lab:
 
 def list_photos(lab, part):
     "A table of the photos of one pretraining: those that it may see, and those that watch it"
-    b, folder = lab.benchmark, lab.benchmark.photos.folder
-    rows = [(b.files[i], b.labels[i], 'train') for i in lab.chosen(part.photos)]
-    rows += [(f, l, 'valid') for f, l in zip(b.photos.files('valid'), b.photos.labels('valid'))]
+    b, s = lab.benchmark, lab.size
+    watch, rest = np.split(np.array(b.photos.files('valid')), [s.watch])
+    seen = [b.files[i] for i in lab.chosen(part.photos)] + (list(rest) if part.photos == 'all' else [])
+    splits = dict(train=seen, valid=watch, test=b.photos.files('test'))
+    rows = [(os.path.relpath(f, b.photos.folder), '', split) for split, files in splits.items() for f in files]
     file = lab.work/f'{part.photos}.csv'
-    table = pd.DataFrame(rows, columns=['path', 'class', 'split'])
-    table['path'] = [os.path.relpath(f, folder) for f in table.path]
-    table.to_csv(file, index=False)
+    pd.DataFrame(rows, columns=['path', 'class', 'split']).to_csv(file, index=False)
     return file
 
 def rotate(lab, part):

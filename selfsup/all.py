@@ -19,6 +19,7 @@ from selfsup.data.augmentation import *
 from selfsup.data.budget import *
 from selfsup.report import *
 from selfsup.models.encoder import *
+from selfsup.models.ready_made import *
 from selfsup.models.saved import *
 from selfsup.models.heads import *
 from selfsup.models.normalization import *

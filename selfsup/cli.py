@@ -90,6 +90,8 @@ def _numbers(s):
 
 def _wholes(s): return [_whole(part) for part in s.split(',')]
 
+def _texts(s): return [_text(part) for part in s.split(',')]
+
 def _device(s):
     if re.fullmatch(r'cpu|mps|cuda(:[0-9]+)?', s): return s
     raise ValueError(f"'{s}' is none of cpu, cuda, cuda:N and mps")
@@ -114,6 +116,7 @@ class Value(click.ParamType):
 
 VALUES = {'str': Value('text', _text), 'int': Value('integer', _whole), 'float': Value('number', _number),
           'list[float]': Value('number,...', _numbers), 'list[int]': Value('integer,...', _wholes),
+          'list[str]': Value('text,...', _texts),
           'PretextTask': Value('task', _task), 'list[PretextTask]': Value('task,...', _tasks)}
 
 # %% ../nbs/90_cli.ipynb #c0a10011

@@ -28,7 +28,7 @@ from selfsup.transfer.training import CountViews
 
 EPOCHS, BATCHES = 7, 5 # of training and validation, in an epoch
 SMALL = {pretrain: dict(size=16, epochs=EPOCHS, bs=8),
-         compare: dict(size=16, epochs=2, bs=8, labels='4', seeds=2, steps=[4], lrs=[1e-3, 3e-3], imagenet=False)}
+         compare: dict(size=16, epochs=2, bs=8, labels='4', seeds=2, steps=[4], lrs=[1e-3, 3e-3])}
 
 @pytest.fixture(scope='module')
 def world(tmp_path_factory):

@@ -85,9 +85,9 @@ def test_typing_error_loads_nothing_heavy(line):
     assert (code, out) == (2, b'') and err.endswith(b'loaded []\n')
 
 def test_typed_values_and_nothing_else_reach_the_function(capsys, calls):
-    line = 'compare a --lrs 0.001,0.003 --steps 10,40 --seeds 2 --no-imagenet --each-seed --labels 10% --labels-csv t.csv'
+    line = 'compare a --lrs 0.001,0.003 --steps 10,40 --seeds 2 --each-seed --labels 10% --labels-csv t.csv'
     assert typed(capsys, *line.split())[0] == 0
-    assert calls == [('compare', dict(folder='a', lrs=[.001, .003], steps=[10, 40], seeds=2, imagenet=False, each_seed=True,
+    assert calls == [('compare', dict(folder='a', lrs=[.001, .003], steps=[10, 40], seeds=2, each_seed=True,
                                       labels='10%', labels_csv='t.csv'))]
     assert typed(capsys, 'audit', 'a', '--angles=-90,0')[0] == 0
     assert calls[1:] == [('audit', dict(folder='a', angles=[-90, 0]))]

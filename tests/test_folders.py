@@ -136,7 +136,7 @@ def test_all_commands_agree_on_the_test(places, tmp_path, monkeypatch):
     monkeypatch.setattr('selfsup.checks.audit.audit_shortcuts', no_audit)
     told(pretrain, out=tmp_path/'out')
     told(finetune, encoder='small', out=tmp_path/'out2')
-    told(compare, imagenet=False)
+    told(compare)
     told(audit)
     told(suitability)
     for name, lines in said.items():
@@ -186,7 +186,7 @@ def test_broken_files_are_named_by_every_command(tmp_path, monkeypatch):
     for module in (pretrain_module, compare_module, suitability_module): monkeypatch.setattr(module, 'train_pretext', stop)
     monkeypatch.setattr('selfsup.transfer.finetune.train_labelled', stop)
     monkeypatch.setattr('selfsup.checks.audit.audit_shortcuts', stop)
-    for command, kwargs in ((audit, {}), (suitability, {}), (compare, dict(imagenet=False)), (pretrain, dict(out=tmp_path/'a')),
+    for command, kwargs in ((audit, {}), (suitability, {}), (compare, {}), (pretrain, dict(out=tmp_path/'a')),
                             (finetune, dict(encoder='small', out=tmp_path/'b'))):
         lines = []
         with pytest.raises(Trained): command(tmp_path/'photos', say=lines.append, **kwargs)

@@ -141,12 +141,12 @@ def test_everything_long_says_how_much_time_is_left(world, encoder, tmp_path, mo
     assert {'features of every stage', 'linear probes'} <= said(evaluate, encoder=encoder)
     assert {'looking at photos', 'looking at noise'} <= said(audit, size=32)
     assert {'pretraining', 'training with few labels', 'from scratch, long'} <= said(
-        compare, size=32, labels='5', seeds=1, epochs=1, steps=[2], lrs=[1e-3], imagenet=False)
+        compare, size=32, labels='5', seeds=1, epochs=1, steps=[2], lrs=[1e-3])
 
 def test_a_report_that_fails_loses_no_result(world, tmp_path, monkeypatch):
     lines = []
     monkeypatch.setattr('selfsup.evaluation.comparison.figure_png', lambda *args: 1/0)
     with pytest.raises(ZeroDivisionError):
-        compare(world, tmp_path/'out', size=32, labels='5', seeds=1, epochs=1, steps=[2], lrs=[1e-3], imagenet=False, say=lines.append)
+        compare(world, tmp_path/'out', size=32, labels='5', seeds=1, epochs=1, steps=[2], lrs=[1e-3], say=lines.append)
     assert json.loads((tmp_path/'out'/'result.json').read_text())['verdicts'] and any('from scratch' in str(line) for line in lines)
     assert not (tmp_path/'out'/'report.html').exists()

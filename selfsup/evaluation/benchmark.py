@@ -98,6 +98,7 @@ class Benchmark:
         self.y = np.array([code.get(l, -1) for l in self.labels])
         self.test_files = self.photos.files('test')
         self.truth = np.array([code[l] for l in self.photos.labels('test')])
+        self.openers = {self.opener.size: self.opener}
         self.kept = {}  # features of frozen encoders
 
 # %% ../../nbs/evaluation/02_benchmark.ipynb #92e4cd59
@@ -107,6 +108,30 @@ def check_test(self:Benchmark):
     if len(self.truth) > 1: return
     raise InputError(f"'{self.photos.folder}' has {counted(len(self.truth), 'test picture')}; put at least two, "
                      'better hundreds, into test/CLASS.')
+
+# %% ../../nbs/evaluation/02_benchmark.ipynb #92e4cd61
+@patch
+def opener_of(self:Benchmark,
+    encoder, # Encoder, or the name of an architecture
+)->OpenSquare: # It keeps the photos, as far as there is room
+    "What opens the photos at the size that `encoder` was trained with"
+    size = getattr(encoder, 'meta', {}).get('size') or self.opener.size
+    if size not in self.openers:
+        self.openers[size] = OpenSquare(size, self.opener.bits)
+        self.openers[size].keep(self.files + self.test_files, noop)
+    return self.openers[size]
+
+class _Sized:
+    "Counts views in a `Progress` by their pixels, `weight` times those of most views"
+    def __init__(self, progress, weight): self.progress, self.weight = progress, weight
+    def step(self, n=1, what=None): self.progress.step(n*self.weight, what)
+
+@patch
+def counter(self:Benchmark,
+    opener:OpenSquare, # One of `openers`
+): # What has `step`, or None
+    "What counts the views of the size of `opener`, at what they cost"
+    return self.progress and _Sized(self.progress, (opener.size/self.opener.size)**2)
 
 # %% ../../nbs/evaluation/02_benchmark.ipynb #ec119ac3
 class Recipe(NamedTuple):
@@ -127,8 +152,9 @@ def train(self:Benchmark,
     bs:int|None=None, # Photos a batch, if others than the benchmark's
 )->Learner:
     "A classifier trained on the photos at `idxs`"
-    return train_labelled(self.photos, idxs, self.opener, encoder, recipe.steps, recipe.lr, bs or self.bs, seed=seed,
-                          progress=self.progress)
+    opener = self.opener_of(encoder)
+    return train_labelled(self.photos, idxs, opener, encoder, recipe.steps, recipe.lr, bs or self.bs, seed=seed,
+                          progress=self.counter(opener))
 
 # %% ../../nbs/evaluation/02_benchmark.ipynb #a03569ce
 @patch
@@ -137,7 +163,7 @@ def predict(self:Benchmark,
     files:list, # Photos, n of them
 )->np.ndarray: # n × classes, probabilities
     "Class probabilities of `files`"
-    return predict_files(learn, files, self.progress)
+    return predict_files(learn, files, self.counter(learn.dls.train.opener))
 
 # %% ../../nbs/evaluation/02_benchmark.ipynb #0ee61cd1
 @patch
@@ -220,8 +246,8 @@ def finetune_lengths(self:Benchmark,
 def features(self:Benchmark, encoder:nn.Module)->Features: # The training photos, then the test photos
     "Pooled features of every stage; computed once for each encoder"
     if id(encoder) not in self.kept:
-        files = self.files + self.test_files
-        self.kept[id(encoder)] = encoder, file_features(encoder, files, self.opener, progress=self.progress)
+        files, opener = self.files + self.test_files, self.opener_of(encoder)
+        self.kept[id(encoder)] = encoder, file_features(encoder, files, opener, progress=self.counter(opener))
     return self.kept[id(encoder)][1]
 
 @patch

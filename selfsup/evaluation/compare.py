@@ -13,9 +13,7 @@ from ..output import output_folder, to_json
 import json
 import shutil
 import time
-from contextlib import redirect_stderr, redirect_stdout
 from dataclasses import dataclass
-from io import StringIO
 from fastai.vision.all import *
 from ..console import Progress, counted, duration, say
 from ..data.budget import label_subset, parse_budget
@@ -26,7 +24,7 @@ from .benchmark import Benchmark, Recipe, check_grid, run_as_dict, run_from_dict
 from .comparison import Comparison
 from .curve import label_efficiency, label_plan, views_of_plan
 from .figures import feature_map
-from .methods import ALL, LONG, RANDOM, Encoders, by_name, line_up, named_encoder
+from .methods import ALL, LONG, RANDOM, Encoders, by_name, line_up, named_encoders
 from ..models.encoder import create_encoder
 from ..models.saved import save_encoder
 from ..pretext.loaders import pretext_dls
@@ -53,8 +51,7 @@ class Settings:
     lrs:list
     pretrain_lr:float
     each_seed:bool
-    encoder:str|None
-    imagenet:bool
+    encoder:list
 
 # %% ../../nbs/evaluation/06_compare.ipynb #df8af8f5
 @patch
@@ -67,7 +64,7 @@ def check(self:Settings):
     check_grid(self.lrs, self.steps)
     parse_budget(self.labels)
     create_encoder(self.arch)
-    if self.encoder: named_encoder(self.encoder, [t['name'] for t in self.pretext])
+    named_encoders(self.encoder, [t['name'] for t in self.pretext])
 
 # %% ../../nbs/evaluation/06_compare.ipynb #5e41b302
 class Pieces:
@@ -110,24 +107,10 @@ def _pretrain(dls, settings, say, progress, folder):
     return [l.model[0] for l in learns], facts
 
 # %% ../../nbs/evaluation/06_compare.ipynb #0312fe12
-def _imagenet(arch, say):
-    "(encoder or None, why none)"
-    name = arch if create_encoder(arch).meta['family'] == 'torchvision' else 'resnet18'
-    say(f'looking for the ImageNet weights of {name}')
-    try:
-        with redirect_stdout(StringIO()), redirect_stderr(StringIO()):  # a bar
-            return create_encoder(name, pretrained=True), ''
-    except Exception as e:
-        why = f'ImageNet weights were not compared, as those of {name} cannot be loaded here ({type(e).__name__}).'
-        say(why)
-        return None, why
-
-def _methods(settings, tasks, say):
-    "The methods, and why ImageNet's is not among them"
-    encoder, why = _imagenet(settings.arch, say) if settings.imagenet else (None, '')
+def _methods(settings, tasks):
+    "The methods of the comparison"
     names = [t.name for t in tasks]
-    saved = dict([named_encoder(settings.encoder, names)]) if settings.encoder else {}
-    return line_up(names, saved, encoder), why
+    return line_up(names, named_encoders(settings.encoder, names))
 
 # %% ../../nbs/evaluation/06_compare.ipynb #28f36703
 def _budgets(labels, benchmark):
@@ -177,15 +160,15 @@ def _map(benchmark, methods, encoders, most=500):
 def _views(benchmark, loaders, settings, methods, plan, steps, views):
     "How many views the whole comparison passes through a network, as `CountViews` counts them, at most"
     seeds, n_test, n = settings.seeds, len(benchmark.test_files), len(benchmark.files) + len(benchmark.test_files)
-    whole = sum(m.trains == 'everything' and not m.long for m in methods)
-    frozen = len(methods) - whole - 2
+    weight = lambda methods: sum(((m.size or settings.size)/settings.size)**2 for m in methods)
+    whole = weight(m for m in methods if m.trains == 'everything' and not m.long)
+    given = weight(m for m in methods if m.trains == 'the head' and m.pretext not in (*loaders, ''))
     controls = 3*steps*(views*(seeds + .25*len(benchmark.lrs)) + benchmark.bs)
     controls += (seeds + 1)*n_test + len(benchmark.files)
     times = seeds if settings.each_seed else 1
-    pretraining = sum(training_views(dls, settings.epochs) for dls in loaders)
-    frozen_encoders = seeds + times*len(loaders) + frozen - 1 - len(loaders)
-    return (times*pretraining + frozen_encoders*n
-            + seeds*whole*views_of_plan(benchmark, plan) + controls)
+    pretraining = sum(training_views(dls, settings.epochs) for dls in loaders.values())
+    frozen = seeds + times*len(loaders) + given
+    return times*pretraining + frozen*n + seeds*whole*views_of_plan(benchmark, plan) + controls
 
 # %% ../../nbs/evaluation/06_compare.ipynb #c89e252f
 def _read(settings, say):
@@ -201,11 +184,11 @@ def _compete(benchmark, subsets, tasks, settings, start, folder, say):
     "Pretrain, run every method, and put together what came out"
     s, photos = settings, benchmark.photos
     say(f"keeping {counted(len(subsets[0]), 'label')} of {len(benchmark.files):,}")
-    methods, why_not = _methods(s, tasks, say)
+    methods = _methods(s, tasks)
     loaders = {t.name: pretext_dls(photos, benchmark.opener, t, s.bs, say) for t in tasks}
     budgets, views = _budgets(s.labels, benchmark), max(dls.train.k for dls in loaders.values())*s.bs
     steps = max(_long_steps(benchmark, dls, s.epochs, views) for dls in loaders.values())
-    total = _views(benchmark, loaders.values(), s, methods, label_plan(benchmark, budgets), steps, views)
+    total = _views(benchmark, loaders, s, methods, label_plan(benchmark, budgets), steps, views)
     with Progress(total, 'pretraining', say) as benchmark.progress:
         keep = Pieces(folder, benchmark.progress)
         learned = {name: _pretrain(dls, s, say, benchmark.progress, folder) for name, dls in loaders.items()}
@@ -218,7 +201,7 @@ def _compete(benchmark, subsets, tasks, settings, start, folder, say):
     say('drawing the figures')
     facts = {name: facts for name, (_, facts) in learned.items()}
     comparison = Comparison(vars(s), photos, len(subsets[0]), methods, curve, controls, facts,
-                            _map(benchmark, methods, encoders), why_not, time.time() - start)
+                            _map(benchmark, methods, encoders), time.time() - start)
     return comparison, learned
 
 # %% ../../nbs/evaluation/06_compare.ipynb #3f6e3574
@@ -257,8 +240,7 @@ def compare(
     lrs:list[float]=(1e-3, 3e-3, 1e-2), # Learning rates to choose from with few labels
     pretrain_lr:float=5e-3, # Peak learning rate of pretraining
     each_seed:bool=True, # Pretrain anew for every seed
-    encoder:str|None=None, # One more encoder to compare: NAME=FOLDER/, where selfsup saved it
-    imagenet:bool=True, # One more method: ImageNet weights, where torchvision can load them
+    encoder:list[str]=(), # More encoders to compare: NAME=FOLDER/, where selfsup saved one, or NAME=timm/ARCH[:FILE]
     resume:bool=False, # Go on with a comparison that was stopped; all else as it was given then
     say=say, # Gets a line for every step
 )->Comparison:
@@ -266,7 +248,7 @@ def compare(
     start = time.time()
     tasks = [as_task(t) for t in ([pretext] if isinstance(pretext, (str, PretextTask)) else pretext)]
     settings = Settings(str(folder), labels, seeds, arch, size, epochs, labels_csv, [t.meta() for t in tasks], steps,
-                        bs, lrs, pretrain_lr, each_seed, encoder, imagenet)
+                        bs, lrs, pretrain_lr, each_seed, [encoder] if isinstance(encoder, str) else list(encoder))
     settings.check()
     with run_folder(out, vars(settings), resume, folder, say) as run:
         check_state_room(run, create_encoder(arch), len(tasks)*(seeds if each_seed else 1))
@@ -313,4 +295,4 @@ def demo(
         say(f'drawing {len(classes)*(train + valid + test):,} pictures into {world}')
     draw_world(world, train=train, valid=valid, test=test, classes=classes, size=32, clutter=.2)  # if there, the same
     return compare(world, out/'results', labels=labels, seeds=seeds, size=32, epochs=epochs, steps=steps, bs=16,
-                   lrs=[1e-3, 3e-3], each_seed=False, imagenet=False, resume=resume, say=say)
+                   lrs=[1e-3, 3e-3], each_seed=False, resume=resume, say=say)

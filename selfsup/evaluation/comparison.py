@@ -37,7 +37,6 @@ class Comparison:
     controls:list # `Run`s of the methods that train long
     pretraining:dict # Name of each pretext task to its history, chance, photos and time
     draw_map:Callable|None=None # Draws the features of the test photos before and after pretraining
-    imagenet:str='' # Why ImageNet weights are not among the methods, if they are not
     seconds:float=0. # Of the whole comparison
 
     @property
@@ -157,7 +156,7 @@ def verdict(self:Comparison,
     elsewhere = {n: self.difference(m.name, SCRATCH.name, n) for n in others}
     facts = Facts(self.difference(m.name, SCRATCH.name), self.difference(m.name, LONG.name), self.labels,
                   **_pretraining_facts(m, learned), saving=self.curve.saving(self.labels, m.name), elsewhere=elsewhere,
-                  stage=self._favourite_stage(m), imagenet=self.imagenet)
+                  stage=self._favourite_stage(m))
     return judge(facts)
 
 def _key(learned): return learned['accuracy'].replace(' ', '_')

@@ -6,7 +6,7 @@ Docs: https://selfsup.github.io/selfsup/evaluation/methods.html.md"""
 
 # %% auto #0
 __all__ = ['SCRATCH', 'RANDOM', 'LONG', 'ALL', 'Method', 'random_encoder', 'Encoders', 'pretext_methods', 'saved_methods',
-           'imagenet_method', 'line_up', 'by_name', 'named_encoder']
+           'line_up', 'by_name', 'named_encoder', 'named_encoders']
 
 # %% ../../nbs/evaluation/01_methods.ipynb #5c4b15d0
 from ..errors import InputError
@@ -28,6 +28,7 @@ class Method:
     long:bool=False # Trains as long as pretraining and fine-tuning together
     all_labels:bool=False # Has every training label
     pretext:str='' # Name of the pretext task that its encoder learned, or of a given encoder
+    size:int|None=None # Side at which its encoder sees the photos, in pixels, if not that of the comparison
     against:tuple=() # Names of the methods it is held against; one that has some gets a verdict
     colour:str='gray' # In every figure
 
@@ -105,18 +106,10 @@ def saved_methods(
 )->list: # Frozen, fine-tuned
     "The two methods that start from an encoder of one's own"
     source, frozen = partial(_given, encoder=encoder), f'{name}, frozen'
-    return [Method(frozen, f"The encoder '{name}', which stays as it is, and a linear probe.", source, 'the head',
-                   pretext=name),
-            Method(f'{name}, fine-tuned', f"The encoder '{name}', then trained as a whole.", source, pretext=name,
-                   against=(SCRATCH.name, LONG.name, RANDOM.name, frozen))]
-
-# %% ../../nbs/evaluation/01_methods.ipynb #1b9ed456
-def imagenet_method(
-    encoder:nn.Module, # With ImageNet's weights
-)->Method:
-    "A linear probe on ImageNet weights"
-    return Method('ImageNet, frozen', 'An encoder that learned from a million labelled photos and stays as it is, and '
-                  'a linear probe: what ready-made weights give.', partial(_given, encoder=encoder), 'the head')
+    what = dict(source=source, pretext=name, size=encoder.meta.get('size'))
+    return [Method(frozen, f"The encoder '{name}', which stays as it is, and a linear probe.", trains='the head', **what),
+            Method(f'{name}, fine-tuned', f"The encoder '{name}', then trained as a whole.",
+                   against=(SCRATCH.name, LONG.name, RANDOM.name, frozen), **what)]
 
 # %% ../../nbs/evaluation/01_methods.ipynb #56cc0d8e
 _colours = [f'C{i}' for i in range(10)] + ['black', 'navy', 'darkgreen', 'maroon', 'indigo', 'teal']
@@ -124,7 +117,6 @@ _colours = [f'C{i}' for i in range(10)] + ['black', 'navy', 'darkgreen', 'maroon
 def line_up(
     tasks:list=('rotation',), # Names of pretext tasks
     saved:dict={}, # Name to an encoder of one's own
-    imagenet:nn.Module|None=None, # An encoder with ImageNet's weights
 )->list: # In the order of tables and figures
     "The methods of a comparison"
     pairs = [pretext_methods(t) for t in tasks] + [saved_methods(n, e) for n, e in saved.items()]
@@ -132,8 +124,7 @@ def line_up(
     for pair in pairs:
         pair[1] = replace(pair[1], against=(*pair[1].against, *rivals))
         rivals.append(pair[1].name)
-    more = [imagenet_method(imagenet)] if imagenet is not None else []
-    methods = [SCRATCH, RANDOM, *(m for pair in pairs for m in pair), *more, LONG, ALL]
+    methods = [SCRATCH, RANDOM, *(m for pair in pairs for m in pair), LONG, ALL]
     return [replace(m, colour=_colours[i % len(_colours)]) for i, m in enumerate(methods)]
 
 def by_name(
@@ -147,16 +138,28 @@ def by_name(
 
 # %% ../../nbs/evaluation/01_methods.ipynb #135ddc00
 def named_encoder(
-    text:str, # NAME=FOLDER/, a folder or file that `save_encoder` wrote
-    taken:list=(), # Names of pretext tasks
+    text:str, # NAME=FOLDER/, or NAME= and whatever else `load_encoder` takes
+    taken:list=(), # Names of pretext tasks, and of other encoders
 )->tuple: # (name, encoder)
     "An encoder of one's own, for `line_up`; `InputError` for a name that is taken"
     name, _, file = text.partition('=')
-    name, used = name.strip(), {'imagenet'} | {m.name.split(',')[0].lower() for m in line_up(taken)}
+    name, used = name.strip(), {m.name.split(',')[0].lower() for m in line_up(taken)}
     if not name or not file:
-        raise InputError(f"encoder is '{text}'; give a name and a saved encoder, such as mine=pretrained/.")
+        raise InputError(f"encoder is '{text}'; give a name and a saved encoder, such as mine=pretrained/, or ready-made "
+                         'weights, such as theirs=timm/resnet18.')
     if '/' in name:
         raise InputError(f"encoder is called '{name}'; give it a name without a slash, such as mine={file}.")
     if name.lower() in used:
         raise InputError(f"encoder is called '{name}', which is a method already; give it another name.")
     return name, load_encoder(file)
+
+def named_encoders(
+    texts:list, # As for `named_encoder`
+    tasks:list=(), # Names of pretext tasks
+)->dict: # Name to encoder
+    "Encoders of one's own, for `line_up`"
+    found = {}
+    for text in texts:
+        name, encoder = named_encoder(text, [*tasks, *found])
+        found[name] = encoder
+    return found

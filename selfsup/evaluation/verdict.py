@@ -43,7 +43,6 @@ class Facts:
     saving:str='' # Sentence on the labels saved, told where it helps
     elsewhere:dict=field(default_factory=dict) # Other numbers of labels, each with its `Difference` to from scratch
     stage:tuple=() # (stage that held-out labels chose most often, in how many seeds, last stage)
-    imagenet:str='' # Sentence on ImageNet weights
     pretext:str='rotation' # Name of the pretext task
 
     @property
@@ -92,7 +91,7 @@ def _to_do(kind, f):
     short, long = _side(f.scratch), _side(f.long)
     if kind == OPEN: return 'What to do: run at least three seeds, better five.'
     if kind == HELPS: return 'What to do: use the encoder; selfsup finetune takes it with --encoder.'
-    if kind == HURTS: return 'What to do: leave pretraining out; train from scratch, or start from ImageNet weights.'
+    if kind == HURTS: return 'What to do: leave pretraining out; train from scratch, or start from ready-made weights.'
     if kind == LONGER or long < 0: return 'What to do: leave pretraining out, and train from scratch for longer.'
     if short < 0: return 'What to do: leave pretraining out, and train from scratch for a short time.'
     return 'What to do: train from scratch; that is simpler, and nothing better was shown.'
@@ -145,4 +144,4 @@ def verdict(
     elsewhere = [f"With {n:,} labels: {_points(d)}, against 'from scratch'." for n, d in facts.elsewhere.items()]
     saving = [facts.saving] if facts.saving and kind == HELPS else []
     answer = [_headline(kind, facts), _numbers(kind, facts), _to_do(kind, facts), *_further(kind, facts)]
-    return Verdict(kind, [*answer, *elsewhere, *saving, *filter(None, [_cost(facts), facts.imagenet])])
+    return Verdict(kind, [*answer, *elsewhere, *saving, *filter(None, [_cost(facts)])])

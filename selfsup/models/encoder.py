@@ -13,6 +13,7 @@ from ..errors import InputError
 import difflib
 import os
 from contextlib import contextmanager
+from copy import copy
 from pathlib import Path
 import torch
 import torchvision
@@ -66,8 +67,9 @@ def n_features(
     encoder:nn.Module, # Any encoder
 )->int: # Channels of its last feature map
     "Count the channels that come out of `encoder`"
+    size = getattr(encoder, 'meta', {}).get('size') or 64
     with torch.no_grad(), eval_mode(encoder) as dev:
-        return encoder(torch.zeros(1, 3, 64, 64, device=dev)).shape[1]
+        return encoder(torch.zeros(1, 3, size, size, device=dev)).shape[1]
 
 # %% ../../nbs/models/01_encoder.ipynb #397ce739
 def conv_block(ni, nf, ks=3, stride=1)->nn.Sequential:
@@ -130,33 +132,51 @@ def _seen_by(arch):
 # %% ../../nbs/models/01_encoder.ipynb #569dbcea
 class TimmEncoder(nn.Module):
     "A timm model with the methods of `Encoder`"
-    def __init__(self, name, pretrained=False, stages=None):
+    def __init__(self, name, pretrained=False):
         super().__init__()
         import timm
-        self.model = timm.create_model(name, pretrained=pretrained, features_only=True)
+        self.model = timm.create_model(name, pretrained=pretrained, num_classes=0)
         self.most = len(self.model.feature_info)
-        self.meta = dict(arch=name, family='timm', stages=stages or self.most)
+        self.meta = dict(arch=name, family='timm', stages=self.most)
         if pretrained: self.meta['normalization'] = {k: list(self.model.pretrained_cfg[k]) for k in ('mean', 'std')}
 
     @property
     def n_stages(self)->int: return self.meta['stages']
-    def features(self, x): return self.model(x)[:self.n_stages]
     def forward(self, x): return self.features(x)[-1]
     def groups(self)->list: return [self]
+
+    def features(self, x):
+        "The feature map after every stage"
+        wanted = dict(indices=list(range(self.n_stages)), output_fmt='NCHW')
+        if self.n_stages < self.most:
+            return self.model.forward_intermediates(x, stop_early=True, intermediates_only=True, **wanted)
+        last, maps = self.model.forward_intermediates(x, **wanted)
+        return [*maps[:-1], _as_map(last, maps[-1])]
+
     def cut(self, n):
-        res = TimmEncoder(self.meta['arch'], stages=_check_cut(n, self.n_stages))
-        res.model, res.meta = self.model, {**self.meta, 'stages': n}
+        "A new encoder of the first `n` stages; the weights are shared"
+        res = copy(self)
+        res.meta = {**self.meta, 'stages': _check_cut(n, self.n_stages)}
         return res
+
+# %% ../../nbs/models/01_encoder.ipynb #569dbceb
+def _as_map(last, like):
+    "What timm's `forward_features` gives, as a map B×C×H×W with the sides of `like`, the map of the last stage"
+    h, w = like.shape[-2:]
+    if last.ndim == 3 and last.shape[1] >= h*w: return last[:, -h*w:].mT.unflatten(2, (h, w))  # tokens of places
+    if last.ndim == 4 and last.shape[-2:] == (h, w): return last
+    if last.ndim == 4 and last.shape[1:3] == (h, w): return last.permute(0, 3, 1, 2)
+    return like
 
 # %% ../../nbs/models/01_encoder.ipynb #444281fb
 def is_saved(
     encoder, # What a user gave as an encoder
 )->bool:
-    "Does `encoder` name a saved encoder, and not an architecture?"
+    "Does `encoder` name a file of weights, and not an architecture?"
     if isinstance(encoder, Path): return True
     if not isinstance(encoder, str): return False
-    slash = '/' in encoder or os.sep in encoder
-    return encoder.endswith('.safetensors') or (slash and not encoder.startswith('timm/'))
+    if encoder.startswith('timm/'): return ':' in encoder or encoder.endswith('.safetensors')
+    return '/' in encoder or os.sep in encoder or encoder.endswith('.safetensors')
 
 # %% ../../nbs/models/01_encoder.ipynb #648a3a01
 _own = {'small': small_encoder, **{f'nin{n}': (lambda n=n: nin_encoder(n)) for n in (3, 4, 5)}}

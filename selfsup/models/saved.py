@@ -18,6 +18,7 @@ from pathlib import Path
 from torch import nn
 from safetensors.torch import load_file, save
 from .encoder import Encoder, TimmEncoder, create_encoder, is_saved
+from .ready_made import not_finite, ready_made_encoder
 from ..output import WriteError, write_together
 
 # %% ../../nbs/models/02_saved.ipynb #bf552455
@@ -51,9 +52,8 @@ def _check_meta(meta, file):
             raise InputError(f"{key} is {meta[key]!r:.80} in '{file}'; it must be {words}.")
 
 def _check_weights(state, what):
-    bad = [k for k, v in state.items() if v.is_floating_point() and not v.isfinite().all()]
-    if bad:
-        raise InputError(f"{what} are not finite, such as '{bad[0]}'; the training has diverged, "
+    if bad := not_finite(state):
+        raise InputError(f"{what} are not finite, such as '{bad}'; the training has diverged, "
                          'so train anew with a lower learning rate.')
 
 # %% ../../nbs/models/02_saved.ipynb #3d8bb1bc
@@ -80,9 +80,10 @@ def save_encoder(
 
 # %% ../../nbs/models/02_saved.ipynb #75a8a1e9
 def load_encoder(
-    file:str|Path, # encoder.safetensors, or the folder that holds it
+    file:str|Path, # encoder.safetensors, or the folder that holds it; or what `ready_made_encoder` takes
 ): # The encoder; `meta` holds what the JSON file says
-    "Read an encoder that `save_encoder` wrote"
+    "Read an encoder that `save_encoder` wrote, or ready-made weights"
+    if str(file).startswith('timm/') and not Path(file).exists(): return ready_made_encoder(str(file))
     if not is_saved(file) and not Path(file).exists():
         raise InputError(f"There is no file or folder '{file}', and a saved encoder is needed; give one such as "
                          './results/encoder.')
@@ -124,7 +125,7 @@ def _read(file, info):
 
 # %% ../../nbs/models/02_saved.ipynb #bbba211c
 def as_encoder(
-    encoder, # Name or function for fresh weights; an encoder; or the file or folder of a saved one, see `is_saved`
+    encoder, # Name or function for fresh weights; an encoder; or a file or folder, see `is_saved` and `load_encoder`
     pretrained:bool=False, # For a name or a function: ImageNet weights
 ): # An encoder of its own: the one given is copied, and never trained in place
     "Whatever the learners take as an encoder"

@@ -95,7 +95,7 @@ def pretrain(
     bs:int=32, # Photos a batch; each gives several views
     lr:float=5e-3, # Peak learning rate
     seed:int=0, # Of weights and batches
-    start_from:str|None=None, # Finished encoder to train on from, instead of arch: its file, or its folder with a slash
+    start_from:str|None=None, # Finished encoder to train on from, instead of arch: FOLDER/, or timm/ARCH[:FILE]
     resume:bool=False, # Go on with a pretraining that was stopped; all else as it was given then
     say=say, # Gets a line an epoch
 )->Path: # The file encoder.safetensors
@@ -130,7 +130,7 @@ def _pretrain(run, task, encoder, say):
     run.same_photos(photos.digests())
     say(f"pretraining '{s['arch']}' by {task.name} on {counted(len(dls.train_ds), 'photo')}, "
         f"{counted(s['epochs'], 'epoch')} of {counted(len(dls.train), 'batch', 'batches')}")
-    learn = train_pretext(dls, s['start_from'] or s['arch'], s['epochs'], s['lr'], s['seed'], say,
+    learn = train_pretext(dls, encoder if s['start_from'] else s['arch'], s['epochs'], s['lr'], s['seed'], say,
                           keep=KeepTraining(run, 'encoder', s['seed']))
     return _save_pretraining(learn, run, photos, opener.bits, start, say)
 
