@@ -5,6 +5,7 @@ from selfsup.console import *
 from selfsup.lettering import *
 from selfsup.run_folder import *
 from selfsup.statistics import *
+from selfsup.workers import *
 from selfsup.data.shapes import *
 from selfsup.data.drawn import *
 from selfsup.data.pictures import *

@@ -6,6 +6,7 @@ import re
 import signal
 import subprocess
 from contextlib import contextmanager
+from functools import partial
 from multiprocessing import get_context
 from pathlib import Path
 
@@ -28,7 +29,9 @@ from selfsup.transfer.training import CountViews
 
 EPOCHS, BATCHES = 7, 5 # of training and validation, in an epoch
 SMALL = {pretrain: dict(size=16, epochs=EPOCHS, bs=8),
-         compare: dict(size=16, epochs=2, bs=8, labels='4', seeds=2, steps=[4], lrs=[1e-3, 3e-3])}
+         compare: dict(size=16, epochs=2, bs=8, labels='4', seeds=2, steps=[4], lrs=[1e-3, 3e-3], jobs=1)}
+two_at_a_time = partial(compare, jobs=2)
+SMALL[two_at_a_time] = {k: v for k, v in SMALL[compare].items() if k != 'jobs'}
 
 @pytest.fixture(scope='module')
 def world(tmp_path_factory):
@@ -77,7 +80,7 @@ def kill_and_resume(command, world, out, events, n):
     assert in_a_process(command, world, out, False, events, n) == (-signal.SIGKILL, 0)
     state = out/'unfinished'/'encoder.pt'
     epochs = torch.load(state)['epochs'] if state.exists() else 0
-    code, _ = in_a_process(command, world, out, epochs > 0 or command is compare, '', 0)
+    code, _ = in_a_process(command, world, out, epochs > 0 or command is not pretrain, '', 0)
     assert code == 0
     return epochs
 
@@ -109,6 +112,12 @@ def test_a_comparison_killed(world, compared, part, tmp_path):
     whole, n = compared
     kill_and_resume(compare, world, tmp_path/'compared', ('batch', 'write'), 1 + part*(n - 1)//9)
     assert results(tmp_path/'compared') == whole
+
+@pytest.mark.parametrize('n', [6, 9])
+def test_a_comparison_killed_with_trainings_in_other_processes(world, n, tmp_path):
+    assert in_a_process(two_at_a_time, world, tmp_path/'whole', False, '', 0)[0] == 0
+    kill_and_resume(two_at_a_time, world, tmp_path/'killed', 'write', n)
+    assert results(tmp_path/'killed') == results(tmp_path/'whole')
 
 # Full disks
 

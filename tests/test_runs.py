@@ -8,7 +8,7 @@ import zipfile
 from pathlib import Path
 
 import pytest
-from fastai.vision.all import load_learner, noop
+from fastai.vision.all import load_learner, noop, torch
 from selfsup.evaluation import compare as compare_module
 from selfsup.checks.audit import audit
 from selfsup.checks.suitability import suitability
@@ -150,3 +150,15 @@ def test_a_report_that_fails_loses_no_result(world, tmp_path, monkeypatch):
         compare(world, tmp_path/'out', size=32, labels='5', seeds=1, epochs=1, steps=[2], lrs=[1e-3], say=lines.append)
     assert json.loads((tmp_path/'out'/'result.json').read_text())['verdicts'] and any('from scratch' in str(line) for line in lines)
     assert not (tmp_path/'out'/'report.html').exists()
+
+def test_trainings_at_the_same_time_are_the_same(world):
+    "Two processes give what one gives that has a single thread"
+    threads = torch.get_num_threads()
+    terms = dict(size=16, labels='5', seeds=2, epochs=1, steps=[2, 4], bs=8, lrs=[1e-3, 3e-3], each_seed=False, say=noop)
+    torch.set_num_threads(1)
+    try: one, two = (compare(world, jobs=n, **terms) for n in (1, 2))
+    finally: torch.set_num_threads(threads)
+    assert len(one.runs) == 2*4 + 3
+    for a, b in zip(one.runs, two.runs):
+        assert (a.method, a.seed, a.tuned, list(a.preds)) == (b.method, b.seed, b.tuned, list(b.preds))
+    with pytest.raises(InputError, match='jobs is 0'): compare(world, jobs=0, **terms)

@@ -18,7 +18,9 @@ from ..console import Progress, counted, duration, say
 from ..data.photos import free_name, read_photos
 from ..data.squares import OpenSquare
 from ..lettering import plain
-from ..models.features import file_features
+from ..models.features import extract_features, file_features
+from ..models.normalization import normalize_like
+from ..models.saved import load_encoder
 from ..run_folder import run_folder
 from ..pretext.loaders import pretext_dls
 from ..pretext.pretrain import train_pretext, training_views
@@ -26,6 +28,7 @@ from ..pretext.rotation import Rotation, check_angles, circle_mask, rotate
 from ..pretext.task import PretextTask, as_task
 from ..statistics import picture_interval
 from ..report import Report, end_report, write_result
+from ..transfer.probes import linear_probe
 
 # %% ../../nbs/checks/04_suitability.ipynb #d4fcf4ac
 def self_similarity(
@@ -87,6 +90,20 @@ def _run(photos, opener, task, epochs, seed, say, *tfms):
     with learn.no_bar(), no_random(seed): p = learn.get_preds()[0]
     return learn, p.view(-1, task.c, task.c).numpy()
 
+# %% ../../nbs/checks/04_suitability.ipynb #32b6c115
+def _ask(photos, opener, task, encoder, seed, say, *tfms):
+    "Probabilities N×c×c of the photos asked about, by the features of `encoder`"
+    dls = pretext_dls(photos, opener, task, say=say)
+    normalize_like(dls, encoder)
+    dls.add_tfms(tfms, 'after_batch')
+    what = 'features' + ' of shuffled patches'*bool(tfms)
+    with Progress(task.c*sum(len(dl.dataset) for dl in dls), what, say) as progress, no_random(seed):
+        own, asked = (extract_features(encoder, dl, progress=progress) for dl in dls)
+    last = list(own.x)[-1]
+    known = own.y >= 0  # the others could not be opened
+    probe = linear_probe(own.x[last][known], own.y[known])
+    return probe.predict_proba(asked.x[last]).reshape(-1, task.c, task.c)
+
 # %% ../../nbs/checks/04_suitability.ipynb #2f22f764
 @dataclass(repr=False)
 class Suitability:
@@ -98,6 +115,7 @@ class Suitability:
     similarity:np.ndarray|None # N: how much each looks like its own turn; None for another task than rotation
     opener:OpenSquare # Opens the photos
     task:PretextTask # That was tried
+    asked:bool=False # Was an encoder asked, in place of two short runs?
     seconds:float=0. # Of the whole
 
     @property
@@ -140,6 +158,14 @@ def table(self:Suitability)->pd.DataFrame: # Accuracies in %
     return pd.DataFrame({g: row(at) for g, at in {**self.members, self.total: np.ones(len(whole), bool)}.items()}).T
 
 # %% ../../nbs/checks/04_suitability.ipynb #5d1a7c14
+@patch(as_prop=True)
+def who(self:Suitability)->tuple: # (who guesses, what it may lack, how it was measured)
+    "Words for what was asked: an encoder, or two short runs"
+    if self.asked:
+        return ('A logistic regression on the features of the encoder', 'the encoder does not see it',
+                'Two logistic regressions, on the features of an encoder')
+    return 'A short run', 'this run was too short to learn it', 'Two short runs'
+
 @patch
 def sentences(self:Suitability)->list: # Of strings
     "The reading in plain words"
@@ -147,10 +173,10 @@ def sentences(self:Suitability)->list: # Of strings
     lost = [g for g, at in self.members.items() if picture_interval(self.hits[0][at])[1] <= self.chance + 1e-6]
     why = {'suits': f'The {target} is told by shapes. A long run may pay; compare tells whether it did.',
            'partly': f'Part of what tells the {target} needs no shape. Try a run, and watch a downstream score.',
-           'does not suit': f'Nothing tells the {target}, or this run was too short to learn it, or what tells it '
+           'does not suit': f'Nothing tells the {target}, or {self.who[1]}, or what tells it '
                             'needs no shape: light, colour fringes, traces in the files. Look at audit.'}
     res = [f"{self.verdict.capitalize()}. {why[self.verdict]}",
-           f"A short run guesses {a[f'{self.task.metric_name} %']} % of the {target}s ({a['from']} to {a['to']}, "
+           f"{self.who[0]} guesses {a[f'{self.task.metric_name} %']} % of the {target}s ({a['from']} to {a['to']}, "
            f"chance {chance}); on shuffled patches {a['shuffled %']} %."]
     return res + ([f"Not above chance for certain: {', '.join(lost)}."] if lost else [])
 
@@ -194,7 +220,7 @@ def gallery(self:Suitability,
 @patch
 def report(self:Suitability)->Report:
     "The sections of the report"
-    how = (f'Two short runs, on the photos and on their shuffled patches; {len(self.files)} other photos were asked '
+    how = (f'{self.who[2]}, of the photos and of their shuffled patches; {len(self.files)} other photos were asked '
            'about. From and to: 95 % interval over photos.')
     if self.similarity is not None:
         how += ' Looks like its turn: correlation of the photo, shrunk to 16×16, with its own turns.'
@@ -203,23 +229,29 @@ def report(self:Suitability)->Report:
     return res.add('How it was measured', how)
 
 # %% ../../nbs/checks/04_suitability.ipynb #56c7fc7c
-def _look(photos, opener, task, epochs, seed, say):
-    "The two runs, and what there is to say of the photos"
-    asked, start = photos.table[photos.table.split == 'valid'], time.time()
+def _both(photos, opener, task, encoder, epochs, seed, say):
+    "An encoder, and the probabilities for whole photos and for shuffled patches"
+    shuffle = ShufflePatches(parts=task.parts)
+    if encoder: return encoder, *(_ask(photos, opener, task, encoder, seed, say, *t) for t in ((), (shuffle,)))
     learn, probs = _run(photos, opener, task, epochs, seed, say)
-    _, shuffled = _run(photos, opener, task, epochs, seed, say, ShufflePatches(parts=task.parts))
+    return learn.model[0], probs, _run(photos, opener, task, epochs, seed, say, shuffle)[1]
+
+def _look(photos, opener, task, encoder, epochs, seed, say):
+    "What there is to say of the photos"
+    asked, start = photos.table[photos.table.split == 'valid'], time.time()
+    judge, probs, shuffled = _both(photos, opener, task, encoder, epochs, seed, say)
     files, similarity = list(asked.path), None
     if isinstance(task, Rotation):
         x = torch.stack([opener(f).as_subclass(Tensor) for f in files])
         similarity = self_similarity(x, task.angles).numpy()
-    groups = _groups(asked, learn.model[0], opener, seed)
-    return Suitability(files, groups, probs, shuffled, similarity, opener, task, time.time() - start)
+    groups = _groups(asked, judge, opener, seed)
+    return Suitability(files, groups, probs, shuffled, similarity, opener, task, bool(encoder), time.time() - start)
 
 # %% ../../nbs/checks/04_suitability.ipynb #f8393827
 def suitability(
     folder:str, # Photos: train/, valid/, unlabelled/ or any folder of pictures; what lies in test/ is not touched
     out:str|None=None, # New folder for result.json, files.csv and report.html; nothing is written without it
-    size:int=32, # Side of the square pictures in pixels
+    size:int|None=None, # Side of the square pictures in pixels; default that of encoder, else 32
     labels_csv:str|None=None, # CSV with columns path, class, split instead of class folders
     pretext:PretextTask|str='rotation', # Pretext task, by its name
     *,
@@ -227,22 +259,24 @@ def suitability(
     n_ask:int=300, # Photos to ask about, at most; no more than a third of all
     epochs:int=8, # Passes over the photos, in each of the two runs
     seed:int=0, # Of the draw, weights and batches
+    encoder:str|None=None, # Asked in place of two short runs: timm/ARCH[:FILE], or FOLDER/ of a saved one
     say=say, # Gets how the folder was read, the table and the reading
 )->Suitability:
-    "Do these photos suit a pretext task? An estimate from two short runs; `InputError` under 60 photos"
+    "Do these photos suit a pretext task? An estimate from two short runs, or an encoder; `InputError` under 60 photos"
     at_least(1, n=n, epochs=epochs)
     at_least(5, n_ask=n_ask)
     at_least(0, seed=seed)
+    task, judge = as_task(pretext), load_encoder(encoder) if encoder else None
+    if size is None: size = judge and judge.meta.get('size') or 32
     check_size(size)
-    task = as_task(pretext)
     if task.chance is None: raise InputError(f'The pretext task {task.name} has no chance level to be held against.')
     settings = dict(folder=str(folder), size=size, labels_csv=labels_csv, pretext=task.meta(), n=n, n_ask=n_ask,
-                    epochs=epochs, seed=seed)
+                    epochs=epochs, seed=seed, encoder=encoder and str(encoder))
     with run_folder(out, settings, photos=folder, say=say) as run:
         everything = read_photos(folder, labels_csv, labelled=False, say=say)
         everything.tell(say)
         photos = _part(everything, n, n_ask, seed)
-        res = _look(photos, OpenSquare(size, everything.bits), task, epochs, seed, say)
+        res = _look(photos, OpenSquare(size, everything.bits), task, judge, epochs, seed, say)
         say(f'{res}\n\n{duration(res.seconds)}')
         if out: _save(res, run.path, settings, photos, say)
     return res

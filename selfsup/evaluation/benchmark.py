@@ -109,6 +109,19 @@ def check_test(self:Benchmark):
     raise InputError(f"'{self.photos.folder}' has {counted(len(self.truth), 'test picture')}; put at least two, "
                      'better hundreds, into test/CLASS.')
 
+# %% ../../nbs/evaluation/02_benchmark.ipynb #92e4cd63
+@patch
+def __getstate__(self:Benchmark):
+    squares = {size: (o.squares.numpy(), o.kept) for size, o in self.openers.items()}
+    return vars(self) | dict(progress=None, kept={}, squares=squares)
+
+@patch
+def __setstate__(self:Benchmark, state):
+    squares = state.pop('squares')
+    vars(self).update(state)
+    for size, (pixels, kept) in squares.items():
+        self.openers[size].squares, self.openers[size].kept = torch.from_numpy(pixels), kept
+
 # %% ../../nbs/evaluation/02_benchmark.ipynb #92e4cd61
 @patch
 def opener_of(self:Benchmark,

@@ -22,7 +22,7 @@ from .benchmark import Benchmark, Recipe, check_grid, run_as_dict, run_from_dict
 
 # %% ../../nbs/evaluation/06_compare.ipynb #3edabab5
 from .comparison import Comparison
-from .curve import label_efficiency, label_plan, views_of_plan
+from .curve import Piece, label_efficiency, label_plan, views_of_plan
 from .figures import feature_map
 from .methods import ALL, LONG, RANDOM, Encoders, by_name, line_up, named_encoders
 from ..models.encoder import create_encoder
@@ -33,6 +33,7 @@ from ..pretext.task import PretextTask, as_task, task_of
 from ..run_folder import RunFolder, run_folder
 from ..transfer.finetune import open_photos
 from ..transfer.resume import KeepTraining, check_state_room
+from ..workers import each_result, n_workers
 
 # %% ../../nbs/evaluation/06_compare.ipynb #9a6f6008
 @dataclass(frozen=True)
@@ -68,29 +69,75 @@ def check(self:Settings):
 
 # %% ../../nbs/evaluation/06_compare.ipynb #5e41b302
 class Pieces:
-    "Runs that are kept as soon as they are finished"
+    "Makes `Piece`s, and keeps the runs of each as soon as they are finished"
     def __init__(self,
         folder:RunFolder, # Where they are kept
-        progress:Progress, # Counts the views; those of kept pieces are taken off its total
+        benchmark:Benchmark, # Its `progress` counts the views; those of kept pieces are taken off its total
+        jobs:int=1, # Trainings at a time
     ):
-        self.folder, self.progress, self.n = folder, progress, 0
+        self.folder, self.benchmark, self.jobs, self.n = folder, benchmark, jobs, 0
     def __call__(self,
-        name:str, # Of the piece
-        make, # Makes its `Run`s
-    )->list:
-        "The `Run`s of a piece: those that were kept, else those that `make` makes"
-        kept = self.folder.kept(f'{name}.json')
-        self.n += 1
-        if kept:
-            self._done()
-            kept = json.loads(kept)
-            self.progress.total -= kept['views']
-            return [run_from_dict(r) for r in kept['runs']]
-        before, runs = self.progress.done, make()
-        piece = dict(views=self.progress.done - before, runs=list(map(run_as_dict, runs)))
-        if self.folder.keep(f'{name}.json', to_json(piece)): self._done()
-        return runs
-    def _done(self): self.folder.done = f"{counted(self.n, 'run')} and the pretraining are"
+        pieces:list, # `Piece`s
+    ): # Gives the `Run`s of each, in their order: those that were kept, else new ones
+        kept = [self.kept(p) for p in pieces]
+        apart = [p.apart and not k and self.jobs > 1 for p, k in zip(pieces, kept)]
+        made = each_result([partial(_made, p, self.benchmark) for p, a in zip(pieces, apart) if a], self.jobs)
+        for p, k, a in zip(pieces, kept, apart): yield k or self.keep(p, *(next(made) if a else self.here(p)))
+
+# %% ../../nbs/evaluation/06_compare.ipynb #5e41b303
+@patch
+def kept(self:Pieces, piece):
+    "The `Run`s of a piece that was kept, or None"
+    found = self.folder.kept(f'{piece.name}.json')
+    if not found: return None
+    found = json.loads(found)
+    self.benchmark.progress.total -= found['views']
+    self._one_more()
+    return [run_from_dict(r) for r in found['runs']]
+
+@patch
+def here(self:Pieces, piece):
+    "Make a piece in this process; its `Run`s, and the views that it took"
+    before = self.benchmark.progress.done
+    runs = piece.make(self.benchmark)
+    return runs, self.benchmark.progress.done - before
+
+class _Views:
+    "Counts the views of another process"
+    def __init__(self): self.done = 0
+    def step(self, n=1, what=None): self.done += n
+
+def _made(piece, benchmark):
+    "Make a piece in another process"
+    benchmark.progress = _Views()
+    return piece.make(benchmark), benchmark.progress.done
+
+@patch
+def keep(self:Pieces, piece, runs, views):
+    "Keep the `Run`s of a piece"
+    kept = self.folder.keep(f'{piece.name}.json', to_json(dict(views=views, runs=list(map(run_as_dict, runs)))))
+    if kept: self._one_more()
+    return runs
+
+@patch
+def recipe(self:Pieces,
+    name:str, # Of the choice
+    choose, # Makes a `Recipe`
+)->Recipe:
+    "The recipe that was kept under a name, or a new one"
+    file = f'{name}.json'
+    if found := self.folder.kept(file):
+        found = json.loads(found)
+        self.benchmark.progress.total -= found.pop('views')
+        return Recipe(**found)
+    before, recipe = self.benchmark.progress.done, choose()
+    self.folder.keep(file, to_json(recipe._asdict() | dict(views=self.benchmark.progress.done - before)))
+    return recipe
+
+@patch
+def _one_more(self:Pieces):
+    self.n += 1
+    self.folder.done = f"{counted(self.n, 'run')} and the pretraining are"
 
 # %% ../../nbs/evaluation/06_compare.ipynb #097f297c
 def _pretrain(dls, settings, say, progress, folder):
@@ -130,20 +177,20 @@ def _long_recipe(benchmark, encoders, idxs, steps, views):
     lr, how, score = benchmark.choose_lr(encoders.arch, idxs, max(1, steps//4), bs=views)
     return Recipe(lr, steps, f'{how}, in the first seed, after a quarter of the length' if score else how)
 
-def _long(benchmark, encoders, subsets, steps, views, say, keep):
+def _train_long(benchmark, name, arch, idxs, seed, recipe, bs):
+    return [benchmark.finetune(name, arch, idxs, seed, recipe, bs)]
+
+def _long(benchmark, encoders, subsets, steps, views, say, do):
     "The long runs: with the few labels in every seed, and with all of them once"
-    recipe = None
-    jobs = [(LONG, seed, idxs, views) for seed, idxs in enumerate(subsets)]
-    jobs.append((ALL, 0, np.flatnonzero(benchmark.y >= 0), benchmark.bs))
-    for method, seed, idxs, bs in jobs:
-        benchmark.progress.step(0, method.name)
-        def make():
-            chosen = recipe or _long_recipe(benchmark, encoders, subsets[0], steps, views)
-            return [benchmark.finetune(method.name, method.source(encoders, seed), idxs, seed, chosen, bs)]
-        run, = keep(f'seed {seed}, {method.name}', make)
-        recipe = Recipe(run.tuned['lr'], steps, run.chosen)
+    benchmark.progress.step(0, LONG.name)
+    terms = [(LONG, seed, idxs, views) for seed, idxs in enumerate(subsets)]
+    terms.append((ALL, 0, np.flatnonzero(benchmark.y >= 0), benchmark.bs))
+    recipe = do.recipe('recipe of the long runs', lambda: _long_recipe(benchmark, encoders, subsets[0], steps, views))
+    pieces = [Piece(f'seed {seed}, {m.name}', partial(_train_long, name=m.name, arch=encoders.arch, idxs=idxs, seed=seed,
+                    recipe=recipe, bs=bs), apart=True) for m, seed, idxs, bs in terms]
+    for (_, seed, _, bs), (run,) in zip(terms, do(pieces)):
         yield run
-        say(f'{run.labels:,} labels, seed {seed + 1} of {len(subsets)}, {method.name}: {steps:,} batches of {bs} '
+        say(f'{run.labels:,} labels, seed {seed + 1} of {len(subsets)}, {run.method}: {steps:,} batches of {bs} '
             f'photos, {run.seconds:.0f} s')
 
 # %% ../../nbs/evaluation/06_compare.ipynb #b8b590aa
@@ -180,7 +227,12 @@ def _read(settings, say):
     return benchmark, [label_subset(photos.labels('train'), s.labels, seed) for seed in range(s.seeds)]
 
 # %% ../../nbs/evaluation/06_compare.ipynb #7278d487
-def _compete(benchmark, subsets, tasks, settings, start, folder, say):
+def _jobs(methods, settings, views):
+    "How many trainings to make at a time: one if all of it takes less than a minute or so"
+    if views*(settings.size/32)**2 < 1e5: return 1
+    return n_workers(settings.seeds*sum(m.trains == 'everything' and not m.long for m in methods))
+
+def _compete(benchmark, subsets, tasks, settings, jobs, start, folder, say):
     "Pretrain, run every method, and put together what came out"
     s, photos = settings, benchmark.photos
     say(f"keeping {counted(len(subsets[0]), 'label')} of {len(benchmark.files):,}")
@@ -190,13 +242,13 @@ def _compete(benchmark, subsets, tasks, settings, start, folder, say):
     steps = max(_long_steps(benchmark, dls, s.epochs, views) for dls in loaders.values())
     total = _views(benchmark, loaders, s, methods, label_plan(benchmark, budgets), steps, views)
     with Progress(total, 'pretraining', say) as benchmark.progress:
-        keep = Pieces(folder, benchmark.progress)
+        do = Pieces(folder, benchmark, jobs or _jobs(methods, s, total))
         learned = {name: _pretrain(dls, s, say, benchmark.progress, folder) for name, dls in loaders.items()}
         benchmark.progress.step(0, 'training with few labels')
         first = next(iter(loaders.values()))
         encoders = Encoders(first, s.arch, {name: made for name, (made, _) in learned.items()})
-        curve = label_efficiency(benchmark, methods, encoders, budgets, s.seeds, say, keep)
-        controls = list(_long(benchmark, encoders, subsets, steps, views, say, keep))
+        curve = label_efficiency(benchmark, methods, encoders, budgets, s.seeds, say, do)
+        controls = list(_long(benchmark, encoders, subsets, steps, views, say, do))
     benchmark.progress = None
     say('drawing the figures')
     facts = {name: facts for name, (_, facts) in learned.items()}
@@ -241,6 +293,7 @@ def compare(
     pretrain_lr:float=5e-3, # Peak learning rate of pretraining
     each_seed:bool=True, # Pretrain anew for every seed
     encoder:list[str]=(), # More encoders to compare: NAME=FOLDER/, where selfsup saved one, or NAME=timm/ARCH[:FILE]
+    jobs:int|None=None, # Trainings at a time, on a CPU; default one for each core, or one if all of it is short
     resume:bool=False, # Go on with a comparison that was stopped; all else as it was given then
     say=say, # Gets a line for every step
 )->Comparison:
@@ -250,11 +303,12 @@ def compare(
     settings = Settings(str(folder), labels, seeds, arch, size, epochs, labels_csv, [t.meta() for t in tasks], steps,
                         bs, lrs, pretrain_lr, each_seed, [encoder] if isinstance(encoder, str) else list(encoder))
     settings.check()
+    if jobs is not None: at_least(1, jobs=jobs)
     with run_folder(out, vars(settings), resume, folder, say) as run:
         check_state_room(run, create_encoder(arch), len(tasks)*(seeds if each_seed else 1))
         benchmark, subsets = _read(settings, say)
         run.same_photos(benchmark.photos.digests())
-        comparison, learned = _compete(benchmark, subsets, tasks, settings, start, run, say)
+        comparison, learned = _compete(benchmark, subsets, tasks, settings, jobs, start, run, say)
         return _finish(comparison, learned, run, settings, say)
 
 # %% ../../nbs/evaluation/06_compare.ipynb #5c93d71b

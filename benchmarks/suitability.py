@@ -1,0 +1,72 @@
+"""Does an encoder that others trained tell which photos suit rotation? Photos of which a share was turned, asked anew.
+
+    python benchmarks/suitability.py ENCODER [--out FILE.csv] [--size N]
+
+ENCODER is timm/ARCH:FILE or the folder of a saved one. Of each collection 450 photos are copied, a share of them turned
+by 0, 90, 180 or 270 degrees at random: where half of the photos or more lie anyhow, a network that guesses turns has
+little to learn. `suitability` then asks the encoder about 150 of them, and learns from the others. Collections are those
+of fastai's folder that are there (flowers_160, cifar10, bccd_cells), and two drawn ones: things with a natural way up,
+and things that look the same when turned.
+"""
+import argparse
+import csv
+import tempfile
+import time
+from pathlib import Path
+
+import numpy as np
+from fastai.data.external import fastai_path
+from fastai.vision.all import get_image_files, noop
+from machine import machine
+from PIL import Image
+from selfsup.all import SYMMETRIC, UPRIGHT, draw_world, suitability
+
+SHARES = 0, .25, .5, .75, 1
+
+def drawn(classes, tmp): return draw_world(tmp/'-'.join(classes), train=70, valid=1, test=1, classes=classes, size=96)
+
+def collections(tmp):
+    "Name to folder"
+    data = fastai_path('data')
+    real = dict(flowers='flowers_160', **{'CIFAR-10': 'cifar10', 'blood cells': 'bccd_cells'})
+    there = {name: data/folder for name, folder in real.items() if (data/folder).is_dir()}
+    return there | {'drawn, upright': drawn(UPRIGHT[:7], tmp), 'drawn, symmetric': drawn(SYMMETRIC, tmp)}
+
+def turned(folder, share, out, n=450):
+    "Copies of `n` training photos, a share of them turned at random"
+    rng = np.random.default_rng(0)
+    files = sorted(f for f in get_image_files(folder) if 'test' not in f.relative_to(folder).parts)
+    out.mkdir()
+    for i, f in enumerate(rng.permutation(files)[:n]):
+        im = Image.open(f).convert('RGB')
+        if rng.random() < share: im = im.rotate(90*int(rng.integers(4)), expand=True)
+        im.save(out/f'{i:03}.png')
+    return out
+
+def row(name, share, folder, encoder, size):
+    start = time.process_time()
+    res = suitability(folder, size=size, n=300, n_ask=150, encoder=encoder, say=noop)
+    whole, shuffled = (h.mean() for h in res.hits)
+    t = res.table().iloc[-1]
+    return dict(collection=name, turned=share, whole=round(whole, 3), low=t['from'], high=t['to'],
+                shuffled=round(shuffled, 3), verdict=res.verdict, cpu_seconds=round(time.process_time() - start))
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument('encoder')
+    parser.add_argument('--out', type=Path, default=Path(__file__).with_suffix('.csv'))
+    parser.add_argument('--size', type=int, default=96)
+    args = parser.parse_args()
+    known = machine() | dict(encoder=Path(args.encoder).name, size=args.size)
+    with tempfile.TemporaryDirectory() as tmp, open(args.out, 'w', newline='') as f:
+        writer, tmp = None, Path(tmp)
+        for name, folder in collections(tmp).items():
+            for share in SHARES:
+                found = row(name, share, turned(folder, share, tmp/f'{name} {share}'), args.encoder, args.size) | known
+                writer = writer or csv.DictWriter(f, list(found))
+                if f.tell() == 0: writer.writeheader()
+                writer.writerow(found)
+                f.flush()
+                print({k: found[k] for k in list(found)[:8]}, flush=True)
+
+if __name__ == '__main__': main()
