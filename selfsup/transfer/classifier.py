@@ -7,12 +7,11 @@ Docs: https://selfsup.github.io/selfsup/transfer/classifier.html.md"""
 # %% auto #0
 __all__ = ['CLASSIFIER', 'Classifier', 'save_classifier', 'load_classifier']
 
-# %% ../../nbs/transfer/07_classifier.ipynb #76985084
+# %% ../../nbs/transfer/07_classifier.ipynb #1c725d8b
 from ..errors import InputError
 import numpy as np
 import torch
 from pathlib import Path
-from torch import nn
 from fastcore.basics import chunked, listify, patch
 from fastai.torch_core import default_device
 from ..data.squares import OpenSquare
