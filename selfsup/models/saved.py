@@ -49,7 +49,7 @@ ENTRIES = {
                       'mean and std, three finite numbers each and std above 0, or null')
 } # Entry of the JSON file: what tells whether a value serves, and which do, in words
 
-# %% ../../nbs/models/02_saved.ipynb #0bc64f09
+# %% ../../nbs/models/02_saved.ipynb #904de11f
 class SavedNet:
     "A kind of network that is saved: weights in `name`.safetensors, and in `name`.json what is needed to use them"
     def __init__(self,
@@ -69,13 +69,14 @@ class SavedNet:
             if key in meta and not good(meta[key]):
                 raise InputError(f"{key} is {meta[key]!r:.80} in '{file}'; it must be {words}.")
 
+# %% ../../nbs/models/02_saved.ipynb #0b8a7172
 def _check_weights(state, what):
     bad = [k for k, v in state.items() if v.is_floating_point() and not v.isfinite().all()]
     if bad:
         raise InputError(f"{what} are not finite, such as '{bad[0]}'; the training has diverged, "
                          'so train anew with a lower learning rate.')
 
-# %% ../../nbs/models/02_saved.ipynb #8ff789f4
+# %% ../../nbs/models/02_saved.ipynb #4447caa2
 @patch
 def packed(self:SavedNet,
     net:nn.Module, # `InputError` if its weights are not finite
@@ -91,6 +92,7 @@ def packed(self:SavedNet,
     meta = {**meta, 'versions': {'python': platform.python_version(), **versions}}
     return {file: save(state), info: json.dumps(meta, indent=2).encode()}
 
+# %% ../../nbs/models/02_saved.ipynb #ea17b6b6
 @patch
 def save(self:SavedNet,
     net:nn.Module, folder:str|Path, meta:dict, # As for `packed`; the folder is made if it does not exist

@@ -161,6 +161,7 @@ def _finetune(run, body, say):
     say(f'written to {run.path}: model.pkl is a pickle, which runs code when it is loaded; model.safetensors does not')
     return result
 
+# %% ../../nbs/transfer/04_finetune.ipynb #28af24c0
 def _write_model(learn, opener, folder):
     "Write the classifier, and the learner, all or nothing"
     model = Classifier(learn.model, learn.dls.vocab, opener.size, opener.bits, normalization_of(learn.dls))
