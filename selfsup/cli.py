@@ -115,7 +115,8 @@ class Value(click.ParamType):
         except ValueError as e: self.fail(f'{e}.', param, ctx)
 
 VALUES = {'str': Value('text', _text), 'int': Value('integer', _whole), 'float': Value('number', _number),
-          'list[str]': Value('text', _text), 'list[float]': Value('number,...', _numbers), 'list[int]': Value('integer,...', _wholes),
+          'list[str]': Value('text', _text),
+          'list[float]': Value('number,...', _numbers), 'list[int]': Value('integer,...', _wholes),
           'PretextTask': Value('task', _task), 'list[PretextTask]': Value('task,...', _tasks)}
 
 # %% ../nbs/90_cli.ipynb #c0a10011

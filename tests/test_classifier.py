@@ -76,9 +76,10 @@ def test_the_file_says_what_is_needed_and_nothing_of_the_photos(tuned, photos):
     assert str(photos).encode() not in data and b'.png' not in data
     assert 'model.pkl is a pickle, which runs code when it is loaded; model.safetensors does not' in (tuned/'said').read_text()
 
-def test_an_encoder_that_could_not_be_built_again_is_refused_before_training(photos, tmp_path, monkeypatch):
+@pytest.mark.parametrize('encoder, size, words', [(Encoder(torch.nn.Conv2d(3, 8, 3)), 32, 'arch is None'), ('small', np.int64(32), 'size is')])
+def test_what_could_not_be_written_is_refused_before_training(photos, tmp_path, monkeypatch, encoder, size, words):
     monkeypatch.setattr('selfsup.transfer.finetune.open_photos', lambda *args: pytest.fail('a photo was opened'))
-    with pytest.raises(InputError, match='arch is None'): finetune(photos, Encoder(torch.nn.Conv2d(3, 8, 3)), tmp_path/'out', say=noop)
+    with pytest.raises(InputError, match=words): finetune(photos, encoder, tmp_path/'out', size=size, say=noop)
     assert not (tmp_path/'out').exists()
 
 @pytest.mark.parametrize('at', range(3))

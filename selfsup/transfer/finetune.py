@@ -145,7 +145,7 @@ def finetune(
 def _finetune(run, body, say):
     "Read the photos, train and test, and write what came out"
     s, start = run.settings, time.time()
-    ENCODER.check(body.meta, run.path/'model.json')
+    ENCODER.check(body.meta | dict(size=s['size']), run.path/'model.json')
     run.check_room(2*sum(p.nbytes for p in body.state_dict().values()))
     photos, opener = open_photos(s['folder'], s['labels_csv'], s['size'], body.meta, say)
     idxs = label_subset(photos.labels('train'), s['labels'], s['seed'])

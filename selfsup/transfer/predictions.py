@@ -100,9 +100,9 @@ def save(self:Predictions,
     check_new_file(file)
     return write_whole(file, self.table().to_csv(index=False))
 
-# %% ../../nbs/transfer/08_predictions.ipynb #c2ca287b
+# %% ../../nbs/transfer/08_predictions.ipynb #aa054d04
 def _open_some(res, rows, opener, seen):
-    "The squares of those photos at `rows` that can be opened; the others go to `res.bad`, and what files held to `seen`"
+    "The squares of photos at `rows`, as far as they can be opened, else `res.bad` says why; `seen` gets what they held"
     squares = {}
     for i in rows:
         try: im = opener.picture(res.files[i])
