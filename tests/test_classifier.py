@@ -260,7 +260,13 @@ def test_what_cannot_be_opened_is_named_and_counted(tuned, photos, tmp_path):
         lines[start + 1:], [('a.jpg', 'empty'), ('c.png', 'cut off'), ('f.jpg', 'not there'), ('e.txt', 'no picture')]))
     with open(tmp_path/'new.csv', newline='') as f: rows = {Path(r[0]).name: r[1:] for r in list(csv.reader(f))[1:]}
     assert list(rows) == ['a.jpg', 'b.png', 'c.png', 'd.png', 'f.jpg', 'e.txt'] and rows['c.png'] == ['']*4 and all(rows['d.png'])
-    with pytest.raises(InputError, match='Not one of 2 photos can be opened. .*a.jpg'): told(tuned, [tmp_path/'a.jpg', tmp_path/'c.png'])
+
+def test_nothing_that_can_be_opened(tuned, tmp_path):
+    for name in ('a.jpg', 'b.png'): (tmp_path/name).write_bytes(b'')
+    lines = []
+    with pytest.raises(InputError, match='No photo can be opened'): predict(tuned, tmp_path, tmp_path/'new.csv', lines.append)
+    assert lines[0] == '- 2 of 2 photos cannot be opened:' and all(f"'{tmp_path/n}' cannot" in line for n, line in zip(('a.jpg', 'b.png'), lines[1:]))
+    assert len(lines) == 3 and not (tmp_path/'new.csv').exists()
 
 def test_a_photo_given_twice_is_predicted_once(tuned, tmp_path):
     for name in ('a.png', 'b.png'): draw_picture('cup', 3, size=32).save(tmp_path/name)

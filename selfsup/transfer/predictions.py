@@ -100,7 +100,7 @@ def save(self:Predictions,
     check_new_file(file)
     return write_whole(file, self.table().to_csv(index=False))
 
-# %% ../../nbs/transfer/08_predictions.ipynb #aa054d04
+# %% ../../nbs/transfer/08_predictions.ipynb #3b27cd4c
 def _open_some(res, rows, opener, seen):
     "The squares of photos at `rows`, as far as they can be opened, else `res.bad` says why; `seen` gets what they held"
     squares = {}
@@ -121,20 +121,19 @@ def _predictions(classifier, files, say):
             squares = _open_some(res, rows, classifier.opener, seen)
             if squares: probs[list(squares)] = classifier.of_squares(torch.stack(list(squares.values())))
             progress.step(len(rows))
-    if not seen:
-        raise InputError(f"Not one of {counted(len(files), 'photo')} can be opened. {next(iter(res.bad.values()))}")
-    seen = pd.DataFrame(seen).assign(refused='')
-    res.notes = [*dark_alarm(seen), *kind_notes(seen, classifier.opener.bits or 16)]
+    if seen:
+        seen = pd.DataFrame(seen).assign(refused='')
+        res.notes = [*dark_alarm(seen), *kind_notes(seen, classifier.opener.bits or 16)]
     return res
 
-# %% ../../nbs/transfer/08_predictions.ipynb #8c0ffde3
+# %% ../../nbs/transfer/08_predictions.ipynb #a11cbeab
 def predict(
     model:str, # Folder that finetune wrote, or its model.safetensors
     photos:list[str], # Photos, and folders to search for them
     out:str|None=None, # New CSV file for path, prediction, and the probability of each class
     say=say, # Gets what was found, and a line now and then
 )->Predictions:
-    "Name what is on photos, with a classifier that finetune wrote"
+    "Tell the class of photos, with a classifier that finetune wrote"
     if out is not None: check_new_file(out)
     classifier = load_classifier(model)
     files, notes = find_photos(photos)
@@ -143,6 +142,7 @@ def predict(
     for note in res.notes: say(f'- {note}')
     if res.bad: say(f"- {len(res.bad):,} of {counted(len(files), 'photo')} cannot be opened:")
     for why in res.bad.values(): say(f'  {why}')
+    if len(res.bad) == len(files): raise InputError('No photo can be opened; mend one of them, or give others.')
     say(res)
     if out is not None: say(f'written to {res.save(out)}')
     return res
