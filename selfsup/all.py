@@ -28,6 +28,8 @@ from selfsup.models.features import *
 from selfsup.transfer.training import *
 from selfsup.transfer.learner import *
 from selfsup.transfer.loaders import *
+from selfsup.transfer.classifier import *
+from selfsup.transfer.predictions import *
 from selfsup.transfer.finetune import *
 from selfsup.transfer.probes import *
 from selfsup.transfer.resume import *

@@ -70,7 +70,8 @@ ERRORS = {
     'compare a --lrs=0.1 0.2': '--lrs 0.1,0.2', 'compare a --lrs 0.1, 0.2': '--lrs 0.1,0.2', 'compare a --lrs "0.1 0.2"': 'commas',
     'pretrain a --out b --pretext rotatoin': 'rotation, jigsaw', 'pretrain a --out b --pretext ""': 'no pretext task',
     'pretrain a --out b --pretext jigsaw --angles 0,180': 'jigsaw was asked for; leave it out',
-    'suitability a --angles 0 180': '--angles 0,180',
+    'suitability a --angles 0 180': '--angles 0,180', 'predict': "'MODEL'", 'predict a': "'PHOTOS...'", 'predict a b ""': 'empty',
+    'predict "" b': 'empty', 'predict a b --out ""': 'empty', 'predict a --out b': "'PHOTOS...'",
     'audit a --angles 0 90 180,270 --n 9': '--angles 0,90,180,270', 'audit a --angles -90 0': '--angles -90,0'}
 
 @pytest.mark.parametrize('line, what', ERRORS.items())
@@ -91,6 +92,16 @@ def test_typed_values_and_nothing_else_reach_the_function(capsys, calls):
                                       labels='10%', labels_csv='t.csv'))]
     assert typed(capsys, 'audit', 'a', '--angles=-90,0')[0] == 0
     assert calls[1:] == [('audit', dict(folder='a', angles=[-90, 0]))]
+
+@pytest.mark.parametrize('line', ['predict a b c.jpg --out d', 'predict --out d a b c.jpg', 'predict a b --out d c.jpg'])
+def test_arguments_stand_anywhere(capsys, calls, line):
+    assert typed(capsys, *line.split())[0] == 0
+    assert calls == [('predict', dict(model='a', photos=('b', 'c.jpg'), out='d'))]
+
+def test_usage_names_the_arguments(capsys):
+    out = typed(capsys, 'predict', '--help')[1]
+    assert out.startswith('Usage: selfsup predict [OPTIONS] MODEL PHOTOS...\n')
+    assert '\nArguments:\n  MODEL      Folder' in out and '\n  PHOTOS...  Photos' in out
 
 def test_a_task_is_made_of_its_options(capsys, calls, monkeypatch):
     from selfsup.pretext import task
@@ -156,7 +167,7 @@ def test_help_says_what_the_source_says(capsys, name):
     for p in cli.read_command(name)[1]:
         part = rarely if p.rare else often
         assert words(p.comment) in words(part).replace('`', '')
-        assert p.name == 'folder' or f"--{p.name.replace('_', '-')}" in part
+        assert p.name in cli.ARGUMENTS or f"--{p.name.replace('_', '-')}" in part
     assert all(f'  {line}' in rarely for line in cli.COMMANDS[name][1:])
 
 @pytest.mark.parametrize('name', cli.COMMANDS)

@@ -97,6 +97,7 @@ wrong = {
     'arch': [None, 18, ['small'], 'resnet_18', './small'],
     'family': ['tim', None, 3, ['own']],
     'size': ['32', 0, -32, 32.5, True, [32], nan],
+    'bits': ['12', 7, 11, 12.0, True, [12]],
     'pretext': ['rotation', [], 90, {}, {'angles': [0, 90]}, {'name': None}, {'name': ''}, {'name': ['rotation']}],
     'normalization': ['none', [], {}, {'mean': [.5]*3}, scales(mean=.5), scales(mean=['a']*3), scales(mean=[nan]*3),
                       scales(std=[.2]*2), scales(std=[0, 1, 1]), scales(std=[-1.]*3), scales(std=[inf]*3)]}
@@ -127,6 +128,16 @@ def test_broken_files(saved, spoil, name):
     file = saved[1]/name
     file.write_bytes(spoil(file.read_bytes()))
     with pytest.raises(InputError, match='cannot be read'): load_encoder(saved[1])
+
+@pytest.mark.parametrize('text, missing', [('[]', 'arch, family, stages'), ('null', 'arch, family, stages'), ('{"arch": "small"}', 'family, stages')])
+def test_a_description_that_lacks_something(saved, text, missing):
+    (saved[1]/'encoder.json').write_text(text)
+    with pytest.raises(InputError, match=fr"encoder.json' does not say .*\({missing} missing\)"): load_encoder(saved[1])
+
+def test_a_file_that_is_not_the_weights(saved):
+    for name in ('encoder.json', 'encoder.pkl'):
+        (saved[1]/'encoder.pkl').write_bytes(b'')
+        with pytest.raises(InputError, match=f"{name}' is not where .* give the file beside it, '.*encoder.safetensors'"): load_encoder(saved[1]/name)
 
 def test_weights_of_another_shape(saved):
     other = create_encoder()

@@ -17,7 +17,11 @@ from fastai.vision.all import *
 def normalization_of(dls):
     "Mean and standard deviation that `dls` subtracts and divides by, or None"
     fs = [f for f in dls.after_batch.fs if isinstance(f, Normalize)]
-    return {k: [round(v, 6) for v in getattr(fs[0], k).flatten().tolist()] for k in ('mean', 'std')} if fs else None
+    return {k: _shortest(getattr(fs[0], k)) for k in ('mean', 'std')} if fs else None
+
+def _shortest(t):
+    "Numbers with no more digits than it takes to get the same ones again: 0.485 in 32 bits is 0.485"
+    return [float(str(v)) for v in t.flatten().cpu().numpy()]
 
 def check_agree(have, want):
     "`InputError` if loaders with the normalisation `have` do not fit an encoder with `want`"

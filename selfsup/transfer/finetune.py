@@ -16,10 +16,12 @@ from ..console import Progress, counted, say
 from ..data.budget import label_subset, parse_budget
 from ..data.photos import PhotoSet, read_photos
 from ..data.squares import OpenSquare
-from ..models.saved import as_encoder
-from ..output import write_whole
+from ..models.normalization import normalization_of
+from ..models.saved import ENCODER, as_encoder
+from ..output import write_together
 from ..report import write_result
 from ..run_folder import run_folder
+from .classifier import CLASSIFIER, Classifier
 from .learner import transfer_learner
 from .loaders import labelled_dls, lay_out
 from .training import CountViews
@@ -111,7 +113,7 @@ def hits_on_test(
 def finetune(
     folder:str, # Photos: train/CLASS, test/CLASS, ..., or CLASS alone
     encoder:str, # encoder.safetensors of a pretraining, or its folder (with a slash); or an arch, such as small
-    out:str, # New folder for model.pkl, result.json and files.csv
+    out:str, # New folder for model.safetensors, model.json, model.pkl, result.json and files.csv
     labels:str='100%', # Labels to use: a number a class, such as 10, or a share, such as 10%
     freeze:bool=False, # Train the head alone
     labels_csv:str|None=None, # CSV with columns path, class, split instead of class folders
@@ -143,7 +145,8 @@ def finetune(
 def _finetune(run, body, say):
     "Read the photos, train and test, and write what came out"
     s, start = run.settings, time.time()
-    run.check_room(sum(p.nbytes for p in body.state_dict().values()))
+    ENCODER.check(body.meta | dict(size=s['size']), run.path/'model.json')
+    run.check_room(2*sum(p.nbytes for p in body.state_dict().values()))
     photos, opener = open_photos(s['folder'], s['labels_csv'], s['size'], body.meta, say)
     idxs = label_subset(photos.labels('train'), s['labels'], s['seed'])
     with Progress(3*s['steps']*s['bs'] + len(photos.files('test')), 'fine-tuning', say) as progress:
@@ -152,11 +155,17 @@ def _finetune(run, body, say):
         hits = hits_on_test(learn, photos, progress)
     say(f"{hits.mean():.1%} of {len(hits):,} test photos right, with {counted(len(idxs), 'label')}")
     for alarm in photos.alarms: say(f'- {alarm}')
-    write_whole(run.path/'model.pkl', _exported(learn))
+    _write_model(learn, opener, run.path)
     result = write_result(run.path, photos, settings=s, labels=len(idxs), test_photos=len(hits),
                           test_accuracy=float(hits.mean()), seconds=time.time() - start)
-    say(f'written to {run.path}')
+    say(f'written to {run.path}: model.pkl is a pickle, which runs code when it is loaded; model.safetensors does not')
     return result
+
+# %% ../../nbs/transfer/04_finetune.ipynb #28af24c0
+def _write_model(learn, opener, folder):
+    "Write the classifier, and the learner, all or nothing"
+    model = Classifier(learn.model, learn.dls.vocab, opener.size, opener.bits, normalization_of(learn.dls))
+    write_together({folder/'model.pkl': _exported(learn)} | CLASSIFIER.packed(model.model, folder, model.meta))
 
 class _InMemory(BytesIO):
     "A file for `Learner.export`, which would write into a folder"
