@@ -27,7 +27,7 @@ from .errors import InputError
 COMMANDS = dict(
     demo=('evaluation.compare', 'selfsup demo', 'selfsup demo --seeds 1 --out quick'),
     compare=('evaluation.compare', 'selfsup compare photos --labels 10% --out results',
-             'selfsup compare photos --seeds 5 --lrs 0.001,0.003'),
+             'selfsup compare photos --encoder theirs=timm/resnet18'),
     pretrain=('pretext.pretrain', 'selfsup pretrain photos --out pretrained',
               'selfsup pretrain photos --out pretrained --arch resnet18 --size 128',
               'selfsup pretrain photos --out pretrained --pretext rotation --angles 0,180',
@@ -149,7 +149,7 @@ def as_option(
         flag = f'{name}/--no{name[1:]}'
         return _Option([flag], heading, default=True, help=f'{text}; default {name}')
     if 'PretextTask' in kind: text = f"{text}: {', '.join(read_tasks())}"
-    if default is not None: text = f'{text}; default {_typed(default)}'
+    if default not in (None, ()): text = f'{text}; default {_typed(default)}'
     return _Option([name], heading, task, type=VALUES[kind], required=p.default is None, help=text)
 
 # %% ../nbs/90_cli.ipynb #c0a10015

@@ -5,6 +5,7 @@ import pickle
 import subprocess
 import sys
 import zipfile
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -17,13 +18,15 @@ from selfsup.data.drawn import draw_world
 from selfsup.data.photos import read_photos
 from selfsup.data.squares import OpenSquare
 from selfsup.errors import InputError
-from selfsup.evaluation.benchmark import Benchmark
+from selfsup.evaluation.benchmark import Benchmark, Recipe
 from selfsup.evaluation.compare import compare
+from selfsup.evaluation.curve import Piece
 from selfsup.evaluation.evaluate import evaluate
 from selfsup.models.saved import load_encoder
 from selfsup.pretext.learner import rotation_learner
 from selfsup.pretext.pretrain import pretrain
 from selfsup.pretext.rotation import RotationDataLoaders
+from selfsup.run_folder import run_folder
 from selfsup.transfer.finetune import finetune
 
 @pytest.fixture(scope='module')
@@ -162,3 +165,13 @@ def test_trainings_at_the_same_time_are_the_same(world):
     for a, b in zip(one.runs, two.runs):
         assert (a.method, a.seed, a.tuned, list(a.preds)) == (b.method, b.seed, b.tuned, list(b.preds))
     with pytest.raises(InputError, match='jobs is 0'): compare(world, jobs=0, **terms)
+
+def test_views_of_other_processes_are_counted(world):
+    photos = read_photos(world, say=noop)
+    b = Benchmark(photos, OpenSquare(16), steps=[2], bs=4, lrs=[1e-3], progress=Progress(1000, 'training', noop))
+    idxs = b.y.nonzero()[0][:10]
+    make = partial(compare_module._train_long, name='x', arch='small', idxs=idxs, recipe=Recipe(1e-3, 2), bs=4)
+    pieces = [Piece(f'piece {seed}', partial(make, seed=seed), apart=True) for seed in range(2)]
+    with run_folder(None, {}, say=noop) as run: runs = list(compare_module.Pieces(run, b, 2)(pieces))
+    assert [r.seed for r, in runs] == [0, 1]
+    assert b.progress.done == 2*(3*2*4 + len(idxs) + len(b.test_files))

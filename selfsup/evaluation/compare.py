@@ -82,7 +82,7 @@ class Pieces:
         kept = [self.kept(p) for p in pieces]
         apart = [p.apart and not k and self.jobs > 1 for p, k in zip(pieces, kept)]
         made = each_result([partial(_made, p, self.benchmark) for p, a in zip(pieces, apart) if a], self.jobs)
-        for p, k, a in zip(pieces, kept, apart): yield k or self.keep(p, *(next(made) if a else self.here(p)))
+        for p, k, a in zip(pieces, kept, apart): yield k or self.keep(p, *(self.there(made) if a else self.here(p)))
 
 # %% ../../nbs/evaluation/06_compare.ipynb #5e41b303
 @patch
@@ -101,6 +101,13 @@ def here(self:Pieces, piece):
     before = self.benchmark.progress.done
     runs = piece.make(self.benchmark)
     return runs, self.benchmark.progress.done - before
+
+@patch
+def there(self:Pieces, made):
+    "The next of the pieces that other processes make; its `Run`s, and the views that it took"
+    runs, views = next(made)
+    self.benchmark.progress.step(views)
+    return runs, views
 
 class _Views:
     "Counts the views of another process"
@@ -334,7 +341,7 @@ def demo(
     train:int=100, # Training pictures a class
     test:int=60, # Test pictures a class
     epochs:int=5, # Passes of pretraining over the pictures
-    steps:list[int]=(30, 90), # Lengths of training with few labels to choose from, in batches
+    steps:list[int]=(30, 60), # Lengths of training with few labels to choose from, in batches
     resume:bool=False, # Go on with a demo that was stopped, in the folder out; default the last one
     say=say, # Gets a line for every step
 )->Comparison:
