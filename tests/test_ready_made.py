@@ -1,7 +1,10 @@
 "Ready-made weights wherever an encoder is taken: their size, their scale, every tensor."
+import numpy as np
 import pytest
 import timm
 from fastai.vision.all import noop, torch
+from PIL import Image
+from selfsup.checks.suitability import suitability
 from selfsup.data.drawn import draw_world
 from selfsup.data.photos import read_photos
 from selfsup.data.squares import OpenSquare
@@ -76,3 +79,22 @@ def test_the_classifier_may_be_missing(theirs, tmp_path):
     state = {k: v for k, v in theirs[0].state_dict().items() if not k.startswith('fc.')}
     torch.save(state, tmp_path/'headless.pth')
     assert ready_made_encoder(f"timm/resnet10t:{tmp_path/'headless.pth'}").n_stages == 5
+
+def skies(folder, n=81):
+    "Noisy pictures that are light above and dark below"
+    rng, light = np.random.default_rng(0), np.linspace(220, 40, 32)[:, None, None]
+    folder.mkdir()
+    for i in range(n):
+        Image.fromarray(np.uint8(light + rng.integers(0, 36, (32, 32, 3)))).save(folder/f'{i}.png')
+    return folder
+
+def test_suitability_asks_it(theirs, tmp_path):
+    photos = skies(tmp_path/'photos')
+    res = suitability(photos, tmp_path/'out', encoder=theirs[1], n=50, n_ask=20, say=noop)
+    assert (res.opener.size, res.probs.shape, res.asked) == (48, (20, 4, 4), True)
+    assert abs(res.probs.sum(2) - 1).max() < 1e-5
+    assert res.sentences()[1].startswith('A logistic regression on the features of the encoder guesses')
+    assert 'Two logistic regressions' in (tmp_path/'out'/'report.html').read_text()
+    again = suitability(photos, encoder=theirs[1], n=50, n_ask=20, say=noop)
+    assert (again.probs == res.probs).all()
+    assert res.hits[0].mean() > .9

@@ -9,6 +9,7 @@ from functools import partial
 from pathlib import Path
 
 import pytest
+import timm
 from fastai.vision.all import load_learner, noop, torch
 from selfsup.evaluation import compare as compare_module
 from selfsup.checks.audit import audit
@@ -125,11 +126,16 @@ def test_the_folder_for_results_is_checked_before_any_photo_is_opened(world, enc
         with pytest.raises(InputError, match='already holds files'): command(world, out=tmp_path/'old', say=noop, **kwargs)
 
 def test_the_network_is_tried_before_anything_is_trained(world, monkeypatch):
+    make = timm.create_model
+    def offline(name, pretrained=False, **kwargs):
+        if pretrained: raise OSError('no network')
+        return make(name, **kwargs)
+    monkeypatch.setattr(timm, 'create_model', offline)
+    monkeypatch.setattr(compare_module, 'train_pretext', lambda *args, **kwargs: pytest.fail('trained'))
     lines = []
-    def offline(*args, **kwargs): raise OSError('no network')
-    monkeypatch.setattr('torchvision.models._api.load_state_dict_from_url', offline)
-    monkeypatch.setattr(compare_module, 'train_pretext', lambda *args, **kwargs: pytest.fail('; '.join(map(str, lines))))
-    with pytest.raises(pytest.fail.Exception, match='ImageNet weights were not compared'): compare(world, size=32, labels='5', say=lines.append)
+    with pytest.raises(InputError, match="timm's weights of resnet10t cannot be had here"):
+        compare(world, size=32, labels='5', encoder='theirs=timm/resnet10t', say=lines.append)
+    assert not lines
 
 def test_everything_long_says_how_much_time_is_left(world, encoder, tmp_path, monkeypatch):
     monkeypatch.setattr(Progress, 'every', 0)

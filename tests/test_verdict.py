@@ -9,7 +9,7 @@ from selfsup.statistics import Difference
 INTERVALS = {'ahead': (6.2, 1.1, 11.3), 'just ahead': (1.2, .1, 2.3), 'same': (.4, -2.1, 2.9),
              'open': (1.5, -9.4, 12.4), 'open below': (-4.4, -13.3, 4.5), 'behind': (-6.6, -11.7, -1.5)}
 ADVICE = {'use': 'use the encoder', 'longer': 'train from scratch for longer',
-          'short': 'train from scratch for a short time', 'never': 'train from scratch, or start from ImageNet',
+          'short': 'train from scratch for a short time', 'never': 'train from scratch, or start from ready-made weights',
           'simple': 'What to do: train from scratch; that', 'seeds': 'run at least three seeds'}
 LOOK, PHOTOS, CUT = 'Look at some photos', 'more photos without labels', '--cut'
 SMALL, STILL = 'is small', 'Still possible'

@@ -111,14 +111,18 @@ def check_test(self:Benchmark):
 
 # %% ../../nbs/evaluation/02_benchmark.ipynb #92e4cd63
 @patch
-def __getstate__(self:Benchmark):
-    squares = {size: (o.squares.numpy(), o.kept) for size, o in self.openers.items()}
-    return vars(self) | dict(progress=None, kept={}, squares=squares)
+def __getstate__(self:Benchmark): return vars(self) | dict(progress=None, kept={})
 
 @patch
-def __setstate__(self:Benchmark, state):
-    squares = state.pop('squares')
-    vars(self).update(state)
+def squares(self:Benchmark)->dict: # Size to (bytes N×3×size×size, which of them is which photo)
+    "The photos that are kept"
+    return {size: (o.squares.numpy(), o.kept) for size, o in self.openers.items()}
+
+@patch
+def keep_squares(self:Benchmark,
+    squares:dict, # From `squares`
+):
+    "Keep photos that another process has opened"
     for size, (pixels, kept) in squares.items():
         self.openers[size].squares, self.openers[size].kept = torch.from_numpy(pixels), kept
 

@@ -81,7 +81,8 @@ class Pieces:
     ): # Gives the `Run`s of each, in their order: those that were kept, else new ones
         kept = [self.kept(p) for p in pieces]
         apart = [p.apart and not k and self.jobs > 1 for p, k in zip(pieces, kept)]
-        made = each_result([partial(_made, p, self.benchmark) for p, a in zip(pieces, apart) if a], self.jobs)
+        squares = self.benchmark.squares() if any(apart) else {}
+        made = each_result([partial(_made, p, self.benchmark, squares) for p, a in zip(pieces, apart) if a], self.jobs)
         for p, k, a in zip(pieces, kept, apart): yield k or self.keep(p, *(self.there(made) if a else self.here(p)))
 
 # %% ../../nbs/evaluation/06_compare.ipynb #5e41b303
@@ -114,9 +115,10 @@ class _Views:
     def __init__(self): self.done = 0
     def step(self, n=1, what=None): self.done += n
 
-def _made(piece, benchmark):
+def _made(piece, benchmark, squares):
     "Make a piece in another process"
     benchmark.progress = _Views()
+    benchmark.keep_squares(squares)
     return piece.make(benchmark), benchmark.progress.done
 
 @patch
@@ -338,10 +340,10 @@ def demo(
     labels:str='10', # Labels to keep: a number a class, or a share such as 10%
     seeds:int=3, # Times to draw labels and weights
     *,
-    train:int=100, # Training pictures a class
+    train:int=90, # Training pictures a class
     test:int=60, # Test pictures a class
     epochs:int=5, # Passes of pretraining over the pictures
-    steps:list[int]=(30, 60), # Lengths of training with few labels to choose from, in batches
+    steps:list[int]=(20, 40), # Lengths of training with few labels to choose from, in batches
     resume:bool=False, # Go on with a demo that was stopped, in the folder out; default the last one
     say=say, # Gets a line for every step
 )->Comparison:
