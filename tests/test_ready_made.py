@@ -98,3 +98,10 @@ def test_suitability_asks_it(theirs, tmp_path):
     again = suitability(photos, encoder=theirs[1], n=50, n_ask=20, say=noop)
     assert (again.probs == res.probs).all()
     assert res.hits[0].mean() > .9
+
+@pytest.mark.parametrize('junk', [b'', b'PK', b'\x80\x04junk', b'\xff'*64, b'\xff'*7 + b'\x7f{"a":1}'])
+@pytest.mark.parametrize('name', ['junk.pth', 'junk.safetensors'])
+def test_junk_is_refused_in_one_line(junk, name, tmp_path):
+    (tmp_path/name).write_bytes(junk)
+    with pytest.raises(InputError, match='cannot be read as weights') as e: ready_made_encoder(f'timm/resnet10t:{tmp_path/name}')
+    assert '\n' not in str(e.value)
