@@ -18,7 +18,7 @@ from ..data.photos import PhotoSet
 from ..data.squares import OpenSquare
 from ..models.features import Features, file_features
 from ..transfer.finetune import predict_files, train_labelled
-from ..transfer.probes import LayerProbe, layer_probe, linear_probe
+from ..transfer.probes import LayerProbe, layer_probe
 
 # %% ../../nbs/evaluation/02_benchmark.ipynb #3318e13a
 @dataclass
@@ -32,7 +32,7 @@ class Run:
     train_accuracy:float # On the labelled photos
     preds:np.ndarray # Predicted class of each test photo
     seconds:float # Tuning and training; neither predictions nor the features of a frozen encoder
-    stages:LayerProbe|None=None # Of a frozen encoder: a probe for every stage, if there were labels to choose one
+    stages:LayerProbe|None=None # Of a frozen encoder: a probe for every stage, if there were labels to choose by
 
 # %% ../../nbs/evaluation/02_benchmark.ipynb #b80f31a1
 def run_as_dict(
@@ -264,19 +264,19 @@ def features(self:Benchmark, encoder:nn.Module)->Features: # The training photos
     "Pooled features of every stage; computed once for each encoder"
     if id(encoder) not in self.kept:
         files, opener = self.files + self.test_files, self.opener_of(encoder)
-        self.kept[id(encoder)] = encoder, file_features(encoder, files, opener, progress=self.counter(opener))
+        self.kept[id(encoder)] = encoder, file_features(encoder, files, opener, side=2, progress=self.counter(opener))
     return self.kept[id(encoder)][1]
 
 @patch
 def stages(self:Benchmark,
     features:Features, # From `features`
     idxs:np.ndarray, # Positions of the labelled photos in the training split
-    seed:int=0, # Of the held-out part
+    seed:int=0, # Of the folds
 )->LayerProbe:
-    "A linear probe for every stage, one of them chosen on held-out labels"
-    n, (_, choose) = len(self.files), hold_out(idxs, self.labels, seed)
+    "A linear probe for every stage, one of them chosen by cross-validation"
+    n = len(self.files)
     own, test = ({s: f[at] for s, f in features.x.items()} for at in (idxs, slice(n, None)))
-    return layer_probe(own, self.y[idxs], np.flatnonzero(np.isin(idxs, choose)), test, self.truth)
+    return layer_probe(own, self.y[idxs], test, self.truth, seed=seed)
 
 # %% ../../nbs/evaluation/02_benchmark.ipynb #47b7c108
 @patch
@@ -284,26 +284,18 @@ def probe(self:Benchmark,
     method:str, # Name of the method
     encoder:nn.Module, # It stays as it is
     idxs:np.ndarray, # Positions of the labelled photos in the training split
-    seed:int=0, # Of the held-out part
+    seed:int=0, # Of the folds
 )->Run:
     "Fit a linear classifier to frozen features, and test"
     features, start = self.features(encoder), time.time()
-    stage, probe, lp, how = self._choose_stage(features, idxs, seed)
-    x = features.x[stage]
+    lp = self.stages(features, idxs, seed)
+    probe, x = lp.probes[lp.best], features.x[lp.best]
+    how = f'best of {len(lp.probes)} stages, cross-validated on {len(idxs)} labels'
+    if not lp.chosen: how = 'last stage, fixed, as there are too few labels to choose'
     own = float(probe.score(x[idxs], self.y[idxs]))
     preds = probe.predict(x[len(self.files):])
-    tuned = dict(C=probe.C_, stage=stage)
-    return Run(method, seed, len(idxs), tuned, how, own, preds, time.time() - start, lp)
-
-@patch
-def _choose_stage(self:Benchmark, features, idxs, seed):
-    "(stage, its probe, the probes of all stages or None, how it came about)"
-    last, held = list(features.x)[-1], hold_out(idxs, self.labels, seed)[1]
-    if len(held):
-        lp = self.stages(features, idxs, seed)
-        return lp.best, lp.probes[lp.best], lp, f'best of {len(lp.probes)} stages on {len(held)} held-out labels'
-    probe = linear_probe(features.x[last][idxs], self.y[idxs])
-    return last, probe, None, 'last stage, fixed, as there are too few labels to choose'
+    tuned = dict(C=probe.C_, stage=lp.best)
+    return Run(method, seed, len(idxs), tuned, how, own, preds, time.time() - start, lp if lp.chosen else None)
 
 # %% ../../nbs/evaluation/02_benchmark.ipynb #25a4676e
 @patch

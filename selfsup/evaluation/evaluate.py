@@ -120,7 +120,7 @@ def report(self:Evaluation)->Report:
         except InputError as e: r.add(heading, f'Not drawn: {e}')  # some architectures have no such picture
     photos = self.benchmark.photos
     r.add('How it was measured', [
-        f'{len(self.idxs):,} labels; a fifth of each class was held out to choose C and the stage. The test has '
+        f'{len(self.idxs):,} labels; C and the stage were chosen by cross-validation over them. The test has '
         f'{len(self.benchmark.truth):,} photos, and no choice made here saw it; whether the encoder was pretrained on '
         'them, its maker must know.',
         'From and to: 95 % interval (Wilson) of the test accuracy over test photos. kNN: 20 neighbours, weighted with '
@@ -150,9 +150,9 @@ def _probes(benchmark, features, idxs, seed, progress):
 
 def _check(benchmark, idxs, labels):
     "`InputError` if there are too few labels to choose a stage"
-    if not len(hold_out(idxs, benchmark.labels)[1]):
-        raise InputError(f'With labels {labels}, fewer than two classes have five labels, of which one chooses the '
-                         'stage; give more labels, or add labelled pictures.')
+    if np.bincount(benchmark.y[idxs]).max() < 2:
+        raise InputError(f'With labels {labels}, no class has two labels, and cross-validation, which chooses the '
+                         'stage, takes two; give more labels, or add labelled pictures.')
 
 # %% ../../nbs/evaluation/07_evaluate.ipynb #06da3772
 def evaluate(

@@ -86,11 +86,13 @@ def _check_stages(encoder, stages):
 # %% ../../nbs/models/05_features.ipynb #d214b773
 def pool(
     x:torch.Tensor, # B×C×H×W, B×T×C (tokens) or B×C; `InputError` for other shapes
-)->torch.Tensor: # B×C
+    side:int=1, # A map is averaged in side×side parts, or less if it is smaller
+)->torch.Tensor: # B×C, or B×C·side·side
     "The mean over places"
     if x.ndim not in (2, 3, 4):
         raise InputError(f'x is {_shape(x)}; give B×C×H×W, B×T×C or B×C.')
-    return x.mean((2, 3)) if x.ndim == 4 else x.mean(1) if x.ndim == 3 else x
+    if x.ndim < 4: return x.mean(1) if x.ndim == 3 else x
+    return F.adaptive_avg_pool2d(x, [min(side, n) for n in x.shape[-2:]]).flatten(1)
 
 def _shape(x): return '×'.join(map(str, x.shape)) or 'a single number'
 
@@ -115,10 +117,11 @@ def add(self:Features,
     stages:list, # The same each time
     maps:list, # What each stage gives for the next n pictures, n×C×H×W, n×T×C or n×C
     y:torch.Tensor|None=None, # Their labels; the first ones decide type and shape
+    side:int=1, # As for `pool`
 ):
     "Put in the next pictures"
     for s, m in zip(stages, maps):
-        v = pool(m).float().cpu().numpy()
+        v = pool(m, side).float().cpu().numpy()
         if s not in self.x: self.x[s] = self._array(f'{len(self.x)}.npy', (self.n, v.shape[1]), np.float32)
         self.x[s][self.at:self.at + len(v)] = v
     if y is not None:
@@ -132,6 +135,7 @@ def extract_features(
     encoder:nn.Module, # Any encoder; it is not changed
     dl:DataLoader, # Of N items; read without shuffling and without augmentation, whatever it was made for
     stages:list|None=None, # As for `stage_outputs`
+    side:int=1, # As for `pool`
     room:float=1e9, # Bytes; a larger table goes to a temporary folder
     progress:Progress|None=None, # Counts the pictures
 )->Features: # Rows in the order of the loader's items; those of a `RotationDL` are views, and `y` their turns
@@ -142,13 +146,13 @@ def extract_features(
     with torch.no_grad(), eval_mode(encoder) as dev, splits(1) if splits else nullcontext():
         for b in dl:
             maps = stage_outputs(encoder, TensorBase(b[0]).as_subclass(Tensor).float().to(dev), stages)
-            if res is None: res = _table(n, maps.values(), room)
-            res.add(maps, maps.values(), b[1] if len(b) > 1 else None)
+            if res is None: res = _table(n, maps.values(), side, room)
+            res.add(maps, maps.values(), b[1] if len(b) > 1 else None, side)
             if progress: progress.step(len(b[0]))
     return res
 
-def _table(n, maps, room):
-    size = 4*n*sum(pool(m).shape[1] for m in maps)
+def _table(n, maps, side, room):
+    size = 4*n*sum(pool(m, side).shape[1] for m in maps)
     return Features(n, tempfile.TemporaryDirectory() if size > room else None)
 
 # %% ../../nbs/models/05_features.ipynb #5738f3d9
