@@ -38,6 +38,7 @@ from selfsup.pretext.task import *
 from selfsup.pretext.rotation import *
 from selfsup.pretext.loaders import *
 from selfsup.pretext.learner import *
+from selfsup.pretext.plan import *
 from selfsup.pretext.pretrain import *
 from selfsup.pretext.watched_features import *
 from selfsup.evaluation.figures import *

@@ -23,7 +23,8 @@ from ..models.normalization import normalize_like
 from ..models.saved import load_encoder
 from ..run_folder import run_folder
 from ..pretext.loaders import pretext_dls
-from ..pretext.pretrain import train_pretext, training_views
+from ..pretext.plan import default_epochs, shortage, training_views
+from ..pretext.pretrain import train_pretext
 from ..pretext.rotation import Rotation, check_angles, circle_mask, rotate
 from ..pretext.task import PretextTask, as_task
 from ..statistics import picture_interval
@@ -116,6 +117,7 @@ class Suitability:
     opener:OpenSquare # Opens the photos
     task:PretextTask # That was tried
     asked:bool=False # Was an encoder asked, in place of two short runs?
+    photos:int|None=None # That there are to pretrain on, if it is known
     seconds:float=0. # Of the whole
 
     @property
@@ -178,7 +180,9 @@ def sentences(self:Suitability)->list: # Of strings
     res = [f"{self.verdict.capitalize()}. {why[self.verdict]}",
            f"{self.who[0]} guesses {a[f'{self.task.metric_name} %']} % of the {target}s ({a['from']} to {a['to']}, "
            f"chance {chance}); on shuffled patches {a['shuffled %']} %."]
-    return res + ([f"Not above chance for certain: {', '.join(lost)}."] if lost else [])
+    if lost: res.append(f"Not above chance for certain: {', '.join(lost)}.")
+    short = self.photos and self.verdict != 'does not suit' and shortage(self.photos, default_epochs(self.photos))
+    return res + ([short] if short else [])
 
 # %% ../../nbs/checks/04_suitability.ipynb #bb9829bf
 @patch
@@ -236,8 +240,8 @@ def _both(photos, opener, task, encoder, epochs, seed, say):
     learn, probs = _run(photos, opener, task, epochs, seed, say)
     return learn.model[0], probs, _run(photos, opener, task, epochs, seed, say, shuffle)[1]
 
-def _look(photos, opener, task, encoder, epochs, seed, say):
-    "What there is to say of the photos"
+def _look(photos, opener, task, encoder, epochs, seed, n, say):
+    "What there is to say of the photos, n in all"
     asked, start = photos.table[photos.table.split == 'valid'], time.time()
     judge, probs, shuffled = _both(photos, opener, task, encoder, epochs, seed, say)
     files, similarity = list(asked.path), None
@@ -245,7 +249,8 @@ def _look(photos, opener, task, encoder, epochs, seed, say):
         x = torch.stack([opener(f).as_subclass(Tensor) for f in files])
         similarity = self_similarity(x, task.angles).numpy()
     groups = _groups(asked, judge, opener, seed)
-    return Suitability(files, groups, probs, shuffled, similarity, opener, task, bool(encoder), time.time() - start)
+    return Suitability(files, groups, probs, shuffled, similarity, opener, task, bool(encoder), n,
+                       time.time() - start)
 
 # %% ../../nbs/checks/04_suitability.ipynb #f8393827
 def suitability(
@@ -276,7 +281,8 @@ def suitability(
         everything = read_photos(folder, labels_csv, labelled=False, say=say)
         everything.tell(say)
         photos = _part(everything, n, n_ask, seed)
-        res = _look(photos, OpenSquare(size, everything.bits), task, judge, epochs, seed, say)
+        there = (everything.table.split != 'test').sum()
+        res = _look(photos, OpenSquare(size, everything.bits), task, judge, epochs, seed, there, say)
         say(f'{res}\n\n{duration(res.seconds)}')
         if out: _save(res, run.path, settings, photos, say)
     return res

@@ -13,7 +13,7 @@ from ..output import output_folder, to_json
 import json
 import shutil
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fastai.vision.all import *
 from ..console import Progress, counted, duration, say
 from ..data.budget import label_subset, parse_budget
@@ -28,7 +28,8 @@ from .methods import ALL, LONG, RANDOM, Encoders, by_name, line_up, named_encode
 from ..models.encoder import create_encoder
 from ..models.saved import save_encoder
 from ..pretext.loaders import pretext_dls
-from ..pretext.pretrain import pretext_history, train_pretext, training_views
+from ..pretext.plan import check_plan, epochs_within, plan_pretraining, seconds_a_view, training_views
+from ..pretext.pretrain import pretext_history, train_pretext
 from ..pretext.task import PretextTask, as_task, task_of
 from ..run_folder import RunFolder, run_folder
 from ..transfer.finetune import open_photos
@@ -44,12 +45,14 @@ class Settings:
     seeds:int
     arch:str
     size:int
-    epochs:int
+    epochs:int|None # Of pretraining
     labels_csv:str|None
     pretext:list # What says of each task what it is
+    minutes:float|None
     steps:list
     bs:int
     lrs:list
+    pretrain_bs:int|None
     pretrain_lr:float
     each_seed:bool
     encoder:list
@@ -58,7 +61,8 @@ class Settings:
 @patch
 def check(self:Settings):
     "`InputError` for what can be known before a photo is opened"
-    at_least(1, seeds=self.seeds, epochs=self.epochs)
+    at_least(1, seeds=self.seeds)
+    check_plan(self.epochs, self.pretrain_bs, self.minutes)
     at_least(2, bs=self.bs)
     check_size(self.size)
     check_rate(self.pretrain_lr)
@@ -158,7 +162,7 @@ def _pretrain(dls, settings, say, progress, folder):
         learn = train_pretext(dls, settings.arch, settings.epochs, settings.pretrain_lr, seed, say, progress, keep)
         learns.append(learn)
     facts = dict(history=[pretext_history(l) for l in learns], accuracy=task.metric_name, chance=task.chance,
-                 photos=len(dls.train_ds), valid=len(dls.valid_ds), lost=dls.train.broken + dls.valid.broken,
+                 photos=len(dls.train_ds), epochs=settings.epochs, valid=len(dls.valid_ds), lost=dls.train.broken + dls.valid.broken,
                  seconds=(time.time() - start)/times)
     return [l.model[0] for l in learns], facts
 
@@ -177,9 +181,11 @@ def _budgets(labels, benchmark):
     return [labels] + [b for b in more if parse_budget(b) != (share, n)]
 
 # %% ../../nbs/evaluation/06_compare.ipynb #0ae17054
-def _long_steps(benchmark, dls, epochs, views):
-    "Batches of `views` pictures that come to pretraining and the longest fine-tuning together"
-    return epochs*len(dls.train) + -(-max(benchmark.steps)*benchmark.bs//views)
+def _long_length(benchmark, loaders, epochs):
+    "(batches, photos a batch) that come to pretraining and the longest fine-tuning together"
+    seen = max(epochs*len(dls.train)*dls.train.bs*dls.train.k for dls in loaders.values())
+    bs = max(dls.train.k for dls in loaders.values())*benchmark.bs
+    return -(-(seen + max(benchmark.steps)*benchmark.bs)//bs), bs
 
 def _long_recipe(benchmark, encoders, idxs, steps, views):
     "The recipe of the long runs"
@@ -213,8 +219,9 @@ def _map(benchmark, methods, encoders, most=500):
                    before.x[last][n:][at], perplexity=min(30, (len(at) - 1)/3))
 
 # %% ../../nbs/evaluation/06_compare.ipynb #94ab2b40
-def _views(benchmark, loaders, settings, methods, plan, steps, views):
+def _views(benchmark, loaders, settings, methods, plan, epochs):
     "How many views the whole comparison passes through a network, as `CountViews` counts them, at most"
+    steps, views = _long_length(benchmark, loaders, epochs)
     seeds, n_test, n = settings.seeds, len(benchmark.test_files), len(benchmark.files) + len(benchmark.test_files)
     weight = lambda methods: sum(((m.size or settings.size)/settings.size)**2 for m in methods)
     whole = weight(m for m in methods if m.trains == 'everything' and not m.long)
@@ -222,9 +229,24 @@ def _views(benchmark, loaders, settings, methods, plan, steps, views):
     controls = 3*steps*(views*(seeds + .25*len(benchmark.lrs)) + benchmark.bs)
     controls += (seeds + 1)*n_test + len(benchmark.files)
     times = seeds if settings.each_seed else 1
-    pretraining = sum(training_views(dls, settings.epochs) for dls in loaders.values())
+    pretraining = sum(training_views(dls, epochs) for dls in loaders.values())
     frozen = seeds + times*len(loaders) + given
     return times*pretraining + frozen*n + seeds*whole*views_of_plan(benchmark, plan) + controls
+
+# %% ../../nbs/evaluation/06_compare.ipynb #94ab2b42
+def _forecast(settings, loaders, count, folder, say):
+    "Say how long it all takes; the settings, with as many passes as fit into the `minutes` that are given"
+    view = np.mean([seconds_a_view(dls, settings.arch) for dls in loaders.values()])
+    kept = folder.kept('plan.json')
+    if settings.minutes:
+        once = count(2) - count(1)
+        epochs = (json.loads(kept)['epochs'] if kept else
+                  epochs_within(settings.minutes, view*once, view*(count(1) - once)))
+        folder.keep('plan.json', to_json(dict(epochs=epochs)))
+        settings = replace(settings, epochs=epochs)
+    say(f"{counted(settings.epochs, 'epoch')} of pretraining, {counted(settings.pretrain_bs, 'photo')} a batch; "
+        f'about {duration(view*count(settings.epochs))} in all')
+    return settings
 
 # %% ../../nbs/evaluation/06_compare.ipynb #c89e252f
 def _read(settings, say):
@@ -246,10 +268,12 @@ def _compete(benchmark, subsets, tasks, settings, jobs, start, folder, say):
     s, photos = settings, benchmark.photos
     say(f"keeping {counted(len(subsets[0]), 'label')} of {len(benchmark.files):,}")
     methods = _methods(s, tasks)
-    loaders = {t.name: pretext_dls(photos, benchmark.opener, t, s.bs, say) for t in tasks}
-    budgets, views = _budgets(s.labels, benchmark), max(dls.train.k for dls in loaders.values())*s.bs
-    steps = max(_long_steps(benchmark, dls, s.epochs, views) for dls in loaders.values())
-    total = _views(benchmark, loaders, s, methods, label_plan(benchmark, budgets), steps, views)
+    plan = plan_pretraining(len(photos.files('train', 'unlabelled')), s.size, s.epochs, s.pretrain_bs)
+    loaders = {t.name: pretext_dls(photos, benchmark.opener, t, plan.bs, say) for t in tasks}
+    budgets = _budgets(s.labels, benchmark)
+    count = partial(_views, benchmark, loaders, s, methods, label_plan(benchmark, budgets))
+    s = _forecast(replace(s, epochs=plan.epochs, pretrain_bs=plan.bs), loaders, count, folder, say)
+    (steps, views), total = _long_length(benchmark, loaders, s.epochs), count(s.epochs)
     with Progress(total, 'pretraining', say) as benchmark.progress:
         do = Pieces(folder, benchmark, jobs or _jobs(methods, s, total))
         learned = {name: _pretrain(dls, s, say, benchmark.progress, folder) for name, dls in loaders.items()}
@@ -292,14 +316,16 @@ def compare(
     seeds:int=5, # Times to draw labels and weights
     arch:str='small', # small, nin3 to nin5, or a name of torchvision's or timm's
     size:int=64, # Side of the square pictures in pixels
-    epochs:int=20, # Passes of pretraining over the photos
+    epochs:int|None=None, # Passes of pretraining over the photos; default as many as show 200,000 pictures, 10 to 100
     labels_csv:str|None=None, # CSV with columns path, class, split instead of class folders
     *,
     pretext:list[PretextTask]=('rotation',), # Pretext tasks, by their names
+    minutes:float|None=None, # Time for all of it, in place of epochs
     steps:list[int]=(100, 400, 1600), # Lengths of training with few labels to choose from, in batches
-    bs:int=32, # Photos a batch
+    bs:int=32, # Photos a batch with few labels
     lrs:list[float]=(1e-3, 3e-3, 1e-2), # Learning rates to choose from with few labels
-    pretrain_lr:float=5e-3, # Peak learning rate of pretraining
+    pretrain_bs:int|None=None, # Photos a batch of pretraining; default 16 to 128, by the number of steps
+    pretrain_lr:float=4e-3, # Peak learning rate of pretraining
     each_seed:bool=True, # Pretrain anew for every seed
     encoder:list[str]=(), # More encoders to compare: NAME=FOLDER/, where selfsup saved one, or NAME=timm/ARCH[:FILE]
     jobs:int|None=None, # Trainings at a time, on a CPU; default one for each core, or one if all of it is short
@@ -309,8 +335,9 @@ def compare(
     "Does pretraining help on the photos of a folder? The seven steps, with baselines, seeds and intervals"
     start = time.time()
     tasks = [as_task(t) for t in ([pretext] if isinstance(pretext, (str, PretextTask)) else pretext)]
-    settings = Settings(str(folder), labels, seeds, arch, size, epochs, labels_csv, [t.meta() for t in tasks], steps,
-                        bs, lrs, pretrain_lr, each_seed, [encoder] if isinstance(encoder, str) else list(encoder))
+    settings = Settings(str(folder), labels, seeds, arch, size, epochs, labels_csv, [t.meta() for t in tasks], minutes,
+                        steps, bs, lrs, pretrain_bs, pretrain_lr, each_seed,
+                        [encoder] if isinstance(encoder, str) else list(encoder))
     settings.check()
     if jobs is not None: at_least(1, jobs=jobs)
     with run_folder(out, vars(settings), resume, folder, say) as run:
@@ -358,4 +385,4 @@ def demo(
         say(f'drawing {len(classes)*(train + valid + test):,} pictures into {world}')
     draw_world(world, train=train, valid=valid, test=test, classes=classes, size=32, clutter=.2)  # if there, the same
     return compare(world, out/'results', labels=labels, seeds=seeds, size=32, epochs=epochs, steps=steps, bs=16,
-                   lrs=[1e-3, 3e-3], each_seed=False, resume=resume, say=say)
+                   lrs=[1e-3, 3e-3], pretrain_bs=16, each_seed=False, resume=resume, say=say)

@@ -165,7 +165,7 @@ def _pretraining_facts(method, learned):
     "What the verdict wants to know of a pretraining; nothing is known of that of a given encoder"
     if not learned: return dict(pretext=method.pretext)
     return dict(pretext=method.pretext, accuracy=np.mean([h[-1][_key(learned)] for h in learned['history']]),
-                **{k: learned[k] for k in ('chance', 'photos', 'seconds')})
+                **{k: learned[k] for k in ('chance', 'photos', 'epochs', 'seconds')})
 
 # %% ../../nbs/evaluation/05_comparison.ipynb #d70a81d1
 @patch

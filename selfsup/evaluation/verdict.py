@@ -9,6 +9,7 @@ __all__ = ['HELPS', 'LONGER', 'NONE', 'HURTS', 'OPEN', 'rule', 'Facts', 'Verdict
 
 # %% ../../nbs/evaluation/04_verdict.ipynb #d1130be4
 from dataclasses import dataclass, field
+from ..pretext.plan import shortage
 from ..statistics import Difference
 
 # %% ../../nbs/evaluation/04_verdict.ipynb #0749bb9e
@@ -39,6 +40,7 @@ class Facts:
     accuracy:float=0. # Of the pretext task on validation photos, a share
     chance:float|None=None # Of the pretext task, a share; None where it has none
     photos:int|None=None # Photos that pretraining saw; None if nothing is known of it
+    epochs:int=1 # How often it saw them
     seconds:float=0. # Of one pretraining
     saving:str='' # Sentence on the labels saved, told where it helps
     elsewhere:dict=field(default_factory=dict) # Other numbers of labels, each with its `Difference` to from scratch
@@ -107,8 +109,8 @@ def _unsure(f):
             'would tell more.', *_photos(f)]
 
 def _photos(f):
-    if f.photos is None or f.photos >= 5000: return []
-    return [f'Pretraining saw only {f.photos:,} photos; more photos without labels may make it better.']
+    if f.photos is None: return []
+    return list(filter(None, [shortage(f.photos, f.epochs)]))
 
 # %% ../../nbs/evaluation/04_verdict.ipynb #21a66eb2
 def _further(kind, f):
