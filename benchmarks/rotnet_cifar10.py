@@ -35,6 +35,7 @@ class Size:
     labels:tuple # Labels a class
     seeds:int # Of labels, weights and pretraining
     photos:tuple # Unlabelled photos of the curve, at equal passes, beside all of them
+    many:tuple # (unlabelled photos, passes), with one seed
     passes:int # Of pretraining
     steps:int # Batches of fine-tuning, and of training from scratch
     lengths:tuple # Batches of the longer trainings from scratch
@@ -47,10 +48,10 @@ class Size:
     watch:int=1000 # Photos, of those set aside for validation, that watch the pretraining
 
 SIZES = {
-    'smoke': Size(labels=(5,), seeds=1, photos=(210,), passes=1, steps=3, lengths=(6,), long_labels=(5,), bs=8,
-                  few_bs=8,
-                  watch=12),
-    'cpu': Size(labels=(20, 100, 400), seeds=3, photos=(1000, 3000, 10000), passes=10, steps=400,
+    'smoke': Size(labels=(5,), seeds=1, photos=(210,), many=((140, 2),), passes=1, steps=3, lengths=(6,),
+                  long_labels=(5,), bs=8, few_bs=8, watch=12),
+    'cpu': Size(labels=(20, 100, 400), seeds=3, photos=(1000, 3000, 10000), many=((1000, 100), (3000, 60)),
+                passes=10, steps=400,
                 lengths=(1600, 6400, 28500), long_labels=(20, 100)),
 }
 
@@ -71,12 +72,11 @@ def parts(s):
             yield Part('rotation, fine-tuned', seed, labels, 'all', s.passes)
             yield Part('rotation, frozen', seed, labels, 'all', s.passes)
             for method in ('from scratch', 'random, frozen'): yield Part(method, seed, labels)
-    for seed in range(s.seeds):
-        for photos in s.photos:
-            yield Part('pretraining', seed, photos=photos, passes=s.passes)
-            yield Part('rotation, fine-tuned', seed, s.labels[0], photos, s.passes)
-    for steps in s.lengths:
-        for seed in range(s.seeds):
+        for photos, passes in [*((n, s.passes) for n in s.photos), *(s.many if seed == 0 else ())]:
+            yield Part('pretraining', seed, photos=photos, passes=passes)
+            yield Part('rotation, fine-tuned', seed, s.labels[0], photos, passes)
+            yield Part('rotation, frozen', seed, s.labels[0], photos, passes)
+        for steps in s.lengths:
             for labels in s.long_labels: yield Part('from scratch, long', seed, labels, steps=steps)
 
 @dataclass

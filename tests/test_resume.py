@@ -1,4 +1,5 @@
 "The folder of a run: its name, its end, and who is at work in it."
+import json
 import os
 import shutil
 
@@ -12,6 +13,7 @@ from selfsup.evaluation.compare import compare
 from selfsup.evaluation.evaluate import evaluate
 from selfsup.models.encoder import create_encoder
 from selfsup.models.saved import save_encoder
+from selfsup.pretext.plan import training_views
 from selfsup.pretext.pretrain import pretrain
 from selfsup.transfer.finetune import finetune
 
@@ -59,3 +61,27 @@ def test_a_photo_in_another_class_is_noticed(world, tmp_path):
     other = [rows[0][:1] + ['cup'] + rows[0][2:], *rows[1:]]
     with pytest.raises(InputError, match='another split or class'): begin(other, True, noop)
     assert begin(rows, True, noop).exists()
+
+def test_a_run_of_some_minutes_goes_on_with_the_passes_that_it_began_with(world, tmp_path, monkeypatch):
+    def pretrain_at(pace, out, say, **kwargs):
+        "`pace` passes take a minute"
+        monkeypatch.setattr('selfsup.pretext.pretrain.seconds_a_view', lambda dls, encoder: 60/pace/training_views(dls))
+        return pretrain(world, tmp_path/out, size=32, say=say, **kwargs)
+    def stop(line):
+        if 'epoch 2 ' in str(line): raise KeyboardInterrupt
+    with pytest.raises(KeyboardInterrupt): pretrain_at(3.5, 'pre', stop, minutes=1)
+    file = pretrain_at(9.5, 'pre', noop, minutes=1, resume=True)
+    whole = pretrain_at(1, 'whole', noop, epochs=3, bs=16)
+    assert file.read_bytes() == whole.read_bytes()
+    assert json.loads((tmp_path/'pre'/'result.json').read_text())['settings']['epochs'] == 3
+    with pytest.raises(InputError, match='it takes about 10 min'): pretrain_at(.1, 'long', noop, minutes=1)
+    assert not (tmp_path/'long').exists()
+
+def test_a_comparison_fits_its_passes_to_minutes(world, monkeypatch):
+    lines = []
+    terms = dict(labels='4', seeds=1, size=16, steps=[2], lrs=[1e-3], bs=8)
+    monkeypatch.setattr('selfsup.evaluation.compare.seconds_a_view', lambda dls, arch: 1e-3)
+    with pytest.raises(InputError, match='with one pass over the photos'): compare(world, minutes=.001, **terms, say=noop)
+    found = [compare(world, minutes=m, **terms, say=lines.append).settings['epochs'] for m in (.15, .2)]
+    assert 1 <= found[0] < found[1]
+    assert any('about 9 s in all' in str(line) or 'about 8 s in all' in str(line) for line in lines)
