@@ -92,7 +92,7 @@ X[:, 0] += Y
 def test_features_that_are_no_table(x):
     with pytest.raises(InputError): linear_probe(x, Y)
     with pytest.raises(InputError): knn_predict(x, Y, X)
-    with pytest.raises(InputError): layer_probe({1: X}, Y, np.arange(8), {1: x}, Y)
+    with pytest.raises(InputError): layer_probe({1: X}, Y, {1: x}, Y)
 
 @pytest.mark.parametrize('q', [X[:, :5], X[0], X[None], X*np.nan, []],
                          ids=['narrow', 'one row', 'too deep', 'nan', 'nothing'])
@@ -114,7 +114,7 @@ def test_few_neighbours_and_few_queries():
     ('x', {}), ('test_x', {2: X}), ('test_x', {1: X[:, :5]}), ('test_y', []), ('test_y', Y[:39]),
     ('Cs', [0.]), ('Cs', [np.inf])])
 def test_arguments_of_layer_probe(name, value):
-    fine = dict(x={1: X}, y=Y, choose=np.arange(8), test_x={1: X}, test_y=Y)
+    fine = dict(x={1: X}, y=Y, test_x={1: X}, test_y=Y)
     assert layer_probe(**fine).best == 1
     with pytest.raises(InputError): layer_probe(**{**fine, name: value})
 
