@@ -21,12 +21,12 @@ from fasttransform import Transform
 from fastai.vision.core import TensorImage
 from PIL import Image, ImageDraw, ImageFont
 from selfsup.checks.audit import CHECKS, EMPTY, audit_shortcuts
-from selfsup.data.augmentation import CropFlip
 from selfsup.data.drawn import draw_picture
 from selfsup.data.scan import picture_files
 from selfsup.data.shapes import UPRIGHT
 from selfsup.data.squares import OpenSquare
 from selfsup.pretext.rotation import RotationBlock
+from selfsup.transfer.loaders import augmentation
 
 HERE = Path(__file__).parent
 SIZES = dict(flowers_160=64, cifar10_png6k=32, bccd_cells=64, cifar10=32)
@@ -115,7 +115,7 @@ class FromArray(Transform):
 def dls_of(arrays):
     "The loaders that the package's own commands make, of pictures in memory"
     pictures = TransformBlock(type_tfms=FromArray(arrays), batch_tfms=IntToFloatTensor)
-    block = DataBlock((pictures, RotationBlock()), splitter=IndexSplitter([0]), batch_tfms=CropFlip())
+    block = DataBlock((pictures, RotationBlock()), splitter=IndexSplitter([0]), batch_tfms=augmentation())
     return block.dataloaders(list(range(len(arrays))), bs=64, num_workers=0)
 
 def planted(arrays, plant, share, rng):

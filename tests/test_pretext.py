@@ -155,7 +155,7 @@ def test_rotation_learner_wants_rotation(world):
 class Mirror(PretextTask):
     "Was it mirrored? A random mirror image would make half of the targets wrong"
     name, target, vocab = 'mirror', 'side', ('as it is', 'mirrored')
-    def augment(self): return [CropFlip(p_flip=0)]
+    def augment(self): return augmentation(do_flip=False)
     def views(self, x, target, training): return torch.where((target == 1)[:, None, None, None], x.flip(-1), x)
 
 def test_a_task_gives_the_augmentation_that_leaves_its_targets_right(tmp_path):
@@ -170,5 +170,5 @@ def test_a_task_gives_the_augmentation_that_leaves_its_targets_right(tmp_path):
         left_is_bright = x[..., :16].mean((1, 2, 3)) > x[..., 16:].mean((1, 2, 3))
         return (left_is_bright == (y == 1).to(x.device)).float().mean().item()
     class Careless(Mirror):
-        def augment(self): return [CropFlip()]
+        def augment(self): return augmentation()
     assert share_right(Mirror()) == 1 and share_right(Careless()) < 1

@@ -14,7 +14,7 @@ from importlib import import_module
 from fastai.vision.all import *
 from ..models.heads import linear_head
 from .views import MakeViews, TargetLabel, ViewsDL
-from ..data.augmentation import CropFlip
+from ..data.augmentation import augmentation
 
 # %% ../../nbs/pretext/01_task.ipynb #6e8c9876
 class PretextTask:
@@ -56,7 +56,7 @@ def all_views(self:PretextTask,
 @patch
 def augment(self:PretextTask)->list: # Batch transforms
     "The augmentation of `pretext_dls`; a task whose targets it would make wrong gives another"
-    return [CropFlip()]
+    return augmentation()
 
 @patch
 def check(self:PretextTask,

@@ -8,7 +8,7 @@ Docs: https://selfsup.github.io/selfsup/transfer/loaders.html.md"""
 __all__ = ['lay_out', 'labelled_dls']
 
 # %% ../../nbs/transfer/03_loaders.ipynb #95e2c662
-from ..data.augmentation import CropFlip
+from ..data.augmentation import augmentation
 from ..data.squares import OpenSquare, SquareBlock
 from fastai.vision.all import *
 
@@ -32,5 +32,5 @@ def labelled_dls(
     "Loaders of a downstream task"
     y = CategoryBlock(vocab=classes)
     y.type_tfms = L(ItemGetter(1)) + y.type_tfms
-    block = DataBlock((SquareBlock(opener, ItemGetter(0)), y), splitter=IndexSplitter([]), batch_tfms=CropFlip())
+    block = DataBlock((SquareBlock(opener, ItemGetter(0)), y), splitter=IndexSplitter([]), batch_tfms=augmentation())
     return block.dataloaders(list(zip(files, labels)), bs=bs, shuffle=False, num_workers=0)
