@@ -20,6 +20,7 @@ import time
 from functools import partial
 from pathlib import Path
 from statistics import median
+from types import SimpleNamespace
 
 import numpy as np
 import torch
@@ -28,9 +29,10 @@ from fastai.vision.all import (CategoryBlock, DataBlock, Image, IndexSplitter, I
                                ItemTransform, Normalize, PILImage, Resize, ToTensor, TransformBlock, get_image_files,
                                imagenet_stats, noop)
 from machine import machine
-from selfsup.all import OpenSquare, RotationDataLoaders, draw_world
+from selfsup.all import OpenSquare, RotationDataLoaders, draw_world, rotation_dls
 from selfsup.console import counted
 from selfsup.data.augmentation import CropFlip
+from selfsup.models.normalization import normalize_like
 from torchvision import transforms as T
 
 BS, ANGLES = 32, (0, 90, 180, 270)
@@ -87,6 +89,14 @@ def with_resize(files, side, workers): return ours(files, side, workers, item_tf
 def from_files(files, side, workers): return ours(files, side, workers, img_cls=OpenSquare(side, room=0))
 def in_memory(files, side, workers): return ours(files, side, 0, img_cls=OpenSquare(side))
 
+def compared(files, side, workers):
+    "What `pretrain` and `compare` use, with their augmentation"
+    photos = SimpleNamespace(open_all=lambda opener, *splits, say: opener.keep(files, say), folder='photos',
+                             files=lambda *splits: files[:1] if splits == ('valid',) else files)
+    dls = rotation_dls(photos, OpenSquare(side), bs=BS, say=noop)
+    normalize_like(dls)
+    return lambda: dls.train
+
 def one_tensor(files, side, workers):
     "A loop over one tensor of bytes, without any library around it: a crop and a mirror image for the whole batch"
     opener, pad = OpenSquare(side), side//8
@@ -108,6 +118,7 @@ SCHEMES = {
     'RotationDataLoaders with Resize, from files': with_resize,
     'RotationDataLoaders with OpenSquare, from files': from_files,
     'RotationDataLoaders with OpenSquare, in memory': in_memory,
+    'rotation_dls, in memory, usual augmentation': compared,
     'a loop over one tensor, no library': one_tensor,
 }
 

@@ -24,8 +24,8 @@ import pandas as pd
 from fastai.data.external import fastai_path
 from fastai.vision.all import noop
 from machine import machine
-from selfsup.all import (Benchmark, OpenSquare, draw_world, label_subset, load_encoder, pretext_dls, pretrain,
-                         random_encoder, read_photos)
+from selfsup.all import (Benchmark, CropFlip, OpenSquare, Rotation, draw_world, label_subset, load_encoder,
+                         pretext_dls, pretrain, random_encoder, read_photos)
 from selfsup.evaluation.benchmark import Recipe
 from selfsup.statistics import share_interval
 
@@ -48,12 +48,16 @@ class Size:
     watch:int=1000 # Photos, of those set aside for validation, that watch the pretraining
 
 SIZES = {
-    'smoke': Size(labels=(5,), seeds=1, photos=(210,), many=((140, 2),), passes=1, steps=3, lengths=(6,),
+    'smoke': Size(labels=(5,), seeds=1, photos=(120,), many=((80, 2),), passes=1, steps=3, lengths=(6,),
                   long_labels=(5,), bs=8, few_bs=8, watch=12),
     'cpu': Size(labels=(20, 100, 400), seeds=3, photos=(1000, 3000, 10000), many=((1000, 100), (3000, 60)),
                 passes=10, steps=400,
                 lengths=(1600, 6400, 28500), long_labels=(20, 100)),
 }
+
+class CroppedRotation(Rotation):
+    "With the augmentation of the paper: a random crop, and a mirror image"
+    def augment(self): return [CropFlip()]
 
 class Part(NamedTuple):
     "One training, or the probes of one encoder"
@@ -120,7 +124,8 @@ def rotate(lab, part):
     "Rotation on some of the photos, without labels; one that was stopped goes on"
     s, b, out = lab.size, lab.benchmark, lab.file(part).parent
     if not (out/'result.json').exists():
-        pretrain(b.photos.folder, out, s.arch, b.opener.size, part.passes, list_photos(lab, part), bs=s.bs, lr=s.lr,
+        pretrain(b.photos.folder, out, s.arch, b.opener.size, part.passes, list_photos(lab, part), CroppedRotation(),
+                 bs=s.bs, lr=s.lr,
                  seed=part.seed, resume=out.exists())
     result = json.loads((out/'result.json').read_text())
     yield dict(rotation_accuracy=result['history'][-1]['rotation_accuracy'], lr=s.lr)
@@ -189,7 +194,7 @@ def main():
     with tempfile.TemporaryDirectory() as tmp:
         folder = args.folder
         if not folder and args.size == 'smoke':
-            folder = draw_world(Path(tmp)/'world', train=30, valid=6, test=6, size=32)
+            folder = draw_world(Path(tmp)/'world', train=60, valid=6, test=6, classes=['house', 'car', 'cup'], size=32)
         folder = folder or fastai_path('data')/'cifar10'
         if not folder.is_dir():
             sys.exit(f"'{folder}' is not there; untar_data(URLs.CIFAR) fetches it, or give --folder")
