@@ -3,13 +3,14 @@
     python benchmarks/probes.py [PHOTOS] [PASSES] [FILE.csv]       writes benchmarks/probes.csv
 
 Of each collection in fastai's data folder, PHOTOS training photos (default 3,000) pretrain the small encoder in PASSES
-passes (default 10). Its stages and those of a random encoder are pooled in 1×1, 2×2 and 3×3 parts, and read with 2, 5,
+passes (default 10), with the augmentation of the paper. Its stages and those of a random encoder are pooled in 1×1, 2×2 and 3×3 parts, and read with 2, 5,
 20 and 100 labels a class, three draws each; C and the stage are chosen by one fold of the labels, a fifth of them, or
 by cross-validation. A row is one probe, at the stage that was chosen. The test decides nothing.
 """
 import csv
 import sys
 import tempfile
+from dataclasses import replace
 from itertools import product
 from pathlib import Path
 
@@ -17,8 +18,9 @@ import numpy as np
 from fastai.data.external import fastai_path
 from fastai.vision.all import noop
 from machine import machine
-from selfsup.all import (OpenSquare, draw_world, file_features, label_subset, layer_probe, random_encoder, read_photos,
-                         rotation_dls, train_rotation)
+from paper import CroppedRotation
+from selfsup.all import (OpenSquare, draw_world, file_features, label_subset, layer_probe, pretext_dls, random_encoder,
+                         read_photos, train_rotation)
 from selfsup.transfer import probes
 
 PHOTOS = {'CIFAR-10': ('cifar10', 32), 'flowers': ('flowers_160', 48), 'cells': ('bccd_cells', 48)}
@@ -40,7 +42,7 @@ def encoders(photos, opener, train, passes):
     files = photos.files('train')
     keep = {*(files[i] for i in train), *photos.files('valid')[:200]}
     few = photos.table[photos.table.path.isin(keep)]
-    dls = rotation_dls(type(photos)(**(vars(photos) | dict(table=few))), opener, say=noop)
+    dls = pretext_dls(replace(photos, table=few), opener, CroppedRotation(), say=noop)
     yield 'random', random_encoder(dls, 'small', 0)
     yield 'rotation', train_rotation(dls, epochs=passes, seed=0).model[0]
 

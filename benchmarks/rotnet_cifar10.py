@@ -24,8 +24,9 @@ import pandas as pd
 from fastai.data.external import fastai_path
 from fastai.vision.all import noop
 from machine import machine
-from selfsup.all import (Benchmark, CropFlip, OpenSquare, Rotation, draw_world, label_subset, load_encoder,
-                         pretext_dls, pretrain, random_encoder, read_photos)
+from paper import CroppedRotation
+from selfsup.all import (Benchmark, OpenSquare, draw_world, label_subset, load_encoder, pretext_dls, pretrain,
+                         random_encoder, read_photos)
 from selfsup.evaluation.benchmark import Recipe
 from selfsup.statistics import share_interval
 
@@ -54,10 +55,6 @@ SIZES = {
                 passes=10, steps=400,
                 lengths=(1600, 6400, 28500), long_labels=(20, 100)),
 }
-
-class CroppedRotation(Rotation):
-    "With the augmentation of the paper: a random crop, and a mirror image"
-    def augment(self): return [CropFlip()]
 
 class Part(NamedTuple):
     "One training, or the probes of one encoder"
