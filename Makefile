@@ -19,11 +19,12 @@ test: $(VENV)/installed-dev  ## Install what developers need into .venv and run 
 test-all: $(VENV)/installed-dev  ## Run every check, the long pages, killed runs and full disks, and the slow pages at tiny sizes
 	$(BIN)/python tools/check.py --slow
 
-prepare: $(VENV)/installed-dev  ## Clean and export the notebooks, and make README.md from nbs/index.ipynb
+prepare: $(VENV)/installed-dev  ## Clean and export the notebooks, and make README.md and llms.txt from them
 	$(BIN)/nbdev-clean
 	$(BIN)/nbdev-export
 	$(BIN)/python -c 'from nbdev.quarto import refresh_quarto_yml; refresh_quarto_yml()'
 	$(BIN)/python tools/readme.py
+	$(BIN)/python tools/llms.py
 
 lab: $(VENV)/installed-dev  ## Open the notebooks in JupyterLab
 	$(BIN)/jupyter lab nbs

@@ -18,6 +18,7 @@ setup(
     extras_require={extra: cfg[f'{extra}_requirements'].split() for extra in ('timm', 'heic', 'dev')},
     entry_points={'console_scripts': cfg['console_scripts'].split(), 'nbdev': ['selfsup=selfsup._modidx:d']},
     packages=find_packages(include=['selfsup', 'selfsup.*']),
+    package_data={'selfsup': ['py.typed']},
     long_description=(Path(__file__).parent/'README.md').read_text(encoding='utf-8'),
     long_description_content_type='text/markdown',
     zip_safe=False,

@@ -12,6 +12,7 @@ from nbdev.doclinks import NbdevLookup
 from nbformat.v4 import new_code_cell, new_notebook
 
 import check
+import llms
 import slow
 from links import anchors, leads_nowhere, links, page_text
 from outputs import complaints
@@ -241,3 +242,20 @@ def test_count_of_checks(checks, words, code, monkeypatch, capsys):
     monkeypatch.setattr('sys.argv', ['check.py'])
     with pytest.raises(SystemExit) as stopped: check.main()
     assert stopped.value.code == code and capsys.readouterr().out.strip().endswith(words)
+
+@pytest.mark.parametrize('changed', [None, 'settings.ini', 'CITATION.cff', 'CHANGELOG.md'])
+def test_the_version_stands_in_three_places(tmp_path, changed):
+    texts = {'settings.ini': '[DEFAULT]\nversion = {}\n', 'CITATION.cff': 'cff-version: 1.2.0\nversion: {}\n',
+             'CHANGELOG.md': '# Changelog\n\n## {} (unreleased)\n\n## 0.0.1\n'}
+    for name, text in texts.items(): (tmp_path/name).write_text(text.format('9.9' if name == changed else '0.1.0'))
+    if not changed: return check.one_version(tmp_path, None)
+    with pytest.raises(check.Failed, match=f'{changed} has version 9.9'): check.one_version(tmp_path, None)
+
+def test_the_overview_names_every_page_and_has_the_addresses_of_the_site(monkeypatch):
+    root = Path(check.__file__).parent.parent
+    monkeypatch.chdir(root)
+    text = llms.overview()
+    for page in (root/'nbs').rglob('*.ipynb'):
+        assert f'/{llms.address(page.relative_to(root/"nbs"), "").lstrip("/")})' in text, page
+    assert '- `pretrain`: Pretrain an encoder by a pretext task' in text and '`_' not in text
+    assert llms.address('models/05_features.ipynb', DOCS) == f'{DOCS}/models/features.html'

@@ -1,5 +1,5 @@
 "Runs every check of the repository, each in a copy of the tree, and counts what passed."
-import argparse, json, os, shutil, subprocess, sys, tarfile, time, traceback
+import argparse, json, os, re, shutil, subprocess, sys, tarfile, time, traceback, zipfile
 from email import message_from_string
 from importlib import metadata
 from pathlib import Path
@@ -14,6 +14,7 @@ ROOT = Path(__file__).resolve().parent.parent
 BIN = Path(sys.executable).parent
 DEMO = 'demo --out demo --train 12 --test 5 --epochs 1 --steps 2,4 --seeds 1 --labels 5'.split()
 LONG_PAGES = '02_from_scratch|03_fastai|04_few_labels|08_what_it_learned' # of the course; each takes minutes, and exports nothing
+VERSIONS = {'settings.ini': r'^version = (\S+)', 'CITATION.cff': r'^version: (\S+)', 'CHANGELOG.md': r'^## (\S+)'}
 CHECKS, SLOW_CHECKS = [], []
 
 class Failed(Exception): "What a check found"
@@ -64,6 +65,9 @@ def export(tree, shared):
 @check('README.md is what nbs/index.ipynb says', 'run: make prepare')
 def readme(tree, shared): in_step(tree, sys.executable, 'tools/readme.py')
 
+@check('nbs/llms.txt is what the pages and modules say', 'run: make prepare')
+def llms(tree, shared): in_step(tree, sys.executable, 'tools/llms.py')
+
 def notebooks_of(tree): return {p: json.loads(p.read_text(encoding='utf-8')) for p in sorted((tree/'nbs').rglob('*.ipynb'))}
 
 def in_notebooks(tree, f):
@@ -101,6 +105,16 @@ def package(tree, shared):
     lacking = [field for field in ('Summary', 'Author', 'License-Expression', 'Requires-Python', 'Requires-Dist') if field not in info]
     if lacking: raise Failed(f'not in the metadata: {", ".join(lacking)}')
     if (tree/'README.md').read_text(encoding='utf-8').strip() not in info.get_payload(): raise Failed('README.md is not the long description')
+    run(sys.executable, '-m', 'twine', 'check', '--strict', *(shared/'dist').glob('*'), cwd=tree, path=[])
+    wheel, = (shared/'dist').glob('*.whl')
+    if 'selfsup/py.typed' not in zipfile.ZipFile(wheel).namelist(): raise Failed('not in the wheel: selfsup/py.typed')
+
+@check('the version is the same everywhere', 'make settings.ini, CITATION.cff and the first heading of CHANGELOG.md agree')
+def one_version(tree, shared):
+    found = {name: re.search(pattern, (tree/name).read_text(encoding='utf-8'), re.MULTILINE)
+             for name, pattern in VERSIONS.items()}
+    said = {name: m.group(1) if m else 'none' for name, m in found.items()}
+    if len({*said.values()}) > 1: raise Failed('\n'.join(f'{name} has version {v}' for name, v in said.items()))
 
 @check('the installed wheel runs with nothing but what it requires',
        'add a missing requirement to settings.ini, or mend the module that is named')

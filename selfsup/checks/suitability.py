@@ -87,7 +87,7 @@ def _run(photos, opener, task, epochs, seed, say, *tfms):
     dls = pretext_dls(photos, opener, task, say=say)
     dls.add_tfms(tfms, 'after_batch')
     with Progress(training_views(dls, epochs), 'a short run' + ', on shuffled patches'*bool(tfms), say) as progress:
-        learn = train_pretext(dls, epochs=epochs, seed=seed, progress=progress)
+        learn = train_pretext(dls, epochs=epochs, lr=5e-3, seed=seed, progress=progress)
     with learn.no_bar(), no_random(seed): p = learn.get_preds()[0]
     return learn, p.view(-1, task.c, task.c).numpy()
 

@@ -16,7 +16,7 @@ from ..console import Progress, duration, say
 from ..data.budget import label_subset, parse_budget
 from ..data.scan import count_fates
 from ..data.squares import OpenSquare
-from .benchmark import Benchmark, hold_out
+from .benchmark import Benchmark
 from .methods import random_encoder
 from .figures import attention_maps, feature_map, first_filters, retrieval
 from ..statistics import paired_interval
