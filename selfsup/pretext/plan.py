@@ -53,7 +53,7 @@ def shortage(
     if seen >= .9*SEEN: return ''
     passes = f'More passes ({default_epochs(photos)}) or more' if epochs < default_epochs(photos) else 'More'
     return (f'Pretraining shows the network {seen:,} pictures ({photos:,} photos, {counted(epochs, "pass", "passes")}); '
-            f'on CIFAR-10 the gain was still growing at {SEEN:,}. {passes} photos without labels may give more.')
+            f'on CIFAR-10 100,000 gained 7 points and 490,000 13. {passes} photos without labels may give more.')
 
 # %% ../../nbs/pretext/05_plan.ipynb #ff94bd70
 def training_views(
