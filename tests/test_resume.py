@@ -65,7 +65,7 @@ def test_a_photo_in_another_class_is_noticed(world, tmp_path):
 def test_a_run_of_some_minutes_goes_on_with_the_passes_that_it_began_with(world, tmp_path, monkeypatch):
     def pretrain_at(pace, out, say, **kwargs):
         "`pace` passes take a minute"
-        monkeypatch.setattr('selfsup.pretext.pretrain.seconds_a_view', lambda dls, encoder: 60/pace/training_views(dls))
+        monkeypatch.setattr('selfsup.pretext.pretrain.seconds_a_view', lambda dls, *args, **kwargs: 60/pace/training_views(dls))
         return pretrain(world, tmp_path/out, size=32, say=say, **kwargs)
     def stop(line):
         if 'epoch 2 ' in str(line): raise KeyboardInterrupt
@@ -80,7 +80,7 @@ def test_a_run_of_some_minutes_goes_on_with_the_passes_that_it_began_with(world,
 def test_a_comparison_fits_its_passes_to_minutes(world, monkeypatch):
     lines = []
     terms = dict(labels='4', seeds=1, size=16, steps=[2], lrs=[1e-3], bs=8)
-    monkeypatch.setattr('selfsup.evaluation.compare.seconds_a_view', lambda dls, arch: 1e-3)
+    monkeypatch.setattr('selfsup.evaluation.compare.seconds_a_view', lambda *args: 1e-3)
     with pytest.raises(InputError, match='with one pass over the photos'): compare(world, minutes=.001, **terms, say=noop)
     found = [compare(world, minutes=m, **terms, say=lines.append).settings['epochs'] for m in (.15, .2)]
     assert 1 <= found[0] < found[1]

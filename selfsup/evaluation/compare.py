@@ -236,7 +236,8 @@ def _views(benchmark, loaders, settings, methods, plan, epochs):
 # %% ../../nbs/evaluation/06_compare.ipynb #94ab2b42
 def _forecast(settings, loaders, count, folder, say):
     "Say how long it all takes; the settings, with as many passes as fit into the `minutes` that are given"
-    view = np.mean([seconds_a_view(dls, settings.arch) for dls in loaders.values()])
+    seconds = 3 if settings.minutes else .3
+    view = np.mean([seconds_a_view(dls, settings.arch, seconds) for dls in loaders.values()])
     kept = folder.kept('plan.json')
     if settings.minutes:
         once = count(2) - count(1)

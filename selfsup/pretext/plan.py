@@ -66,25 +66,25 @@ def training_views(
 
 # %% ../../nbs/pretext/05_plan.ipynb #a5000013
 class _Clock(Callback):
-    "Note when each batch of training ends, and stop after `n`"
-    def __init__(self, n): self.n, self.ends = n, []
+    "Note when each batch of training ends, and stop when some `seconds` are over, after three batches at least"
+    def __init__(self, seconds): self.seconds, self.ends = seconds, []
     def before_validate(self): raise CancelValidException
     def after_batch(self):
         self.ends.append(time.perf_counter())
-        if len(self.ends) == self.n: raise CancelFitException
+        if len(self.ends) > 2 and self.ends[-1] - self.ends[0] > self.seconds: raise CancelFitException
 
 def seconds_a_view(
     dls:DataLoaders, # From `pretext_dls`
     encoder:nn.Module|str='small', # Not changed; or the name of an architecture
-    n:int=4, # Batches, at least two
+    seconds:float=.3, # To train for; longer tells more where other programs are at work
 )->float: # As `CountViews` counts views
     "What a view costs on this machine, by a short try"
     if not isinstance(encoder, str): encoder = deepcopy(encoder)
-    clock = _Clock(n)
+    clock = _Clock(seconds)
     with no_random():
         learn = pretext_learner(dls, encoder)
-        with learn.no_bar(), learn.no_logging(): learn.fit(n, 1e-4, cbs=clock)
-    return float(np.median(np.diff(clock.ends)))/(3*dls.train.bs*dls.train.k)
+        with learn.no_bar(), learn.no_logging(): learn.fit(10_000, 1e-4, cbs=clock)
+    return (clock.ends[-1] - clock.ends[0])/(len(clock.ends) - 1)/(3*dls.train.bs*dls.train.k)
 
 # %% ../../nbs/pretext/05_plan.ipynb #a5000020
 def check_plan(

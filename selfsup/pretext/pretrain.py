@@ -132,7 +132,8 @@ def _pretrain(run, task, encoder, say):
 # %% ../../nbs/pretext/08_pretrain.ipynb #61a930c5
 def _forecast(run, plan, dls, encoder, say):
     "Say what is to come, and how long it takes; the passes, which stay the same when a run goes on"
-    s, once = run.settings, seconds_a_view(dls, encoder)*training_views(dls)
+    s = run.settings
+    once = seconds_a_view(dls, encoder, seconds=3 if s['minutes'] else .3)*training_views(dls)
     epochs = plan.epochs
     if s['minutes']:
         kept = run.kept('plan.json')
