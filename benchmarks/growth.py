@@ -55,7 +55,8 @@ def main():
                 said = subprocess.run([sys.executable, __file__, '--once', tmp/str(n)], env=env, check=True, text=True,
                                       stdout=subprocess.PIPE).stdout
                 rows.append(dict(files=n, when=when, **json.loads(said.splitlines()[-1]), **machine()))
-                print({k: rows[-1][k] for k in ('files', 'when', 'read_seconds', 'loader_seconds', 'memory')}, flush=True)
+                told = 'files', 'when', 'read_seconds', 'loader_seconds', 'memory'
+                print({k: rows[-1][k] for k in told}, flush=True)
     with open(out, 'w', newline='') as f:
         writer = csv.DictWriter(f, rows[0])
         writer.writeheader()

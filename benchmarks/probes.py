@@ -2,10 +2,11 @@
 
     python benchmarks/probes.py [PHOTOS] [PASSES] [FILE.csv]       writes benchmarks/probes.csv
 
-Of each collection in fastai's data folder, PHOTOS training photos (default 3,000) pretrain the small encoder in PASSES
-passes (default 10), with the augmentation of the paper. Its stages and those of a random encoder are pooled in 1×1, 2×2 and 3×3 parts, and read with 2, 5,
-20 and 100 labels a class, three draws each; C and the stage are chosen by one fold of the labels, a fifth of them, or
-by cross-validation. A row is one probe, at the stage that was chosen. The test decides nothing.
+Of each collection in fastai's data folder, PHOTOS training photos (default 3,000) pretrain the small encoder in
+PASSES passes (default 10), with the augmentation of the paper. Its stages and those of a random encoder are pooled in
+1×1, 2×2 and 3×3 parts, and read with 2, 5, 20 and 100 labels a class, three draws each; C and the stage are chosen by
+one fold of the labels, a fifth of them, or by cross-validation. A row is one probe, at the stage that was chosen. The
+test decides nothing.
 """
 import csv
 import sys

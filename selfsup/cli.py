@@ -217,6 +217,7 @@ class _Argument(click.Argument):
         self.text = p.comment
     def get_help_record(self, ctx): return self.name.upper() + '...'*(self.nargs < 0), self.text
 
+# %% ../nbs/90_cli.ipynb #55c419ab
 class _Command(click.Command):
     "A command whose help has the options that are rarely needed apart, and examples at its end"
     def __init__(self, name, pretext=None, **kwargs):

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import yaml
 from nbdev.config import get_config
+from nbdev.readme_filter import doc_link
 
 OUT = Path('nbs/llms.txt')
 
@@ -19,11 +20,6 @@ def pages(contents):
     for entry in contents:
         if isinstance(entry, str): yield None, entry
         else: yield from ((entry['section'], page) for _, page in pages(entry['contents']))
-
-def address(page, doc_url):
-    "Where the site has a page of nbs"
-    name = re.sub(r'\d+[a-z]?_', '', Path(page).stem)
-    return f'{doc_url}/{Path(page).with_name(name).as_posix()}.html'
 
 def first_line(node):
     doc = ast.get_docstring(node)
@@ -46,7 +42,7 @@ def overview():
         if section != last: lines += ['', f'## {section or "More"}', '']
         last = section
         title, said = title_of(json.loads((Path('nbs')/page).read_text(encoding='utf-8')))
-        lines.append(f'- [{title}]({address(page, doc_url)})' + f': {said}'*bool(said))
+        lines.append(f'- [{title}]({doc_link(page, doc_url)})' + f': {said}'*bool(said))
     lines += ['', '## API', '', 'All names: `from selfsup.all import *`; parameters: `help(name)`.']
     for module in sorted(Path('selfsup').rglob('*.py')):
         found = public(module)

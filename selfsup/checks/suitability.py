@@ -8,7 +8,7 @@ Docs: https://selfsup.github.io/selfsup/checks/suitability.html.md"""
 __all__ = ['self_similarity', 'ShufflePatches', 'Suitability', 'suitability']
 
 # %% ../../nbs/checks/04_suitability.ipynb #d33a63d3
-from ..errors import InputError, at_least, check_size
+from ..errors import InputError, at_least
 import time
 from dataclasses import dataclass, replace
 from fastai.vision.all import *
@@ -20,7 +20,7 @@ from ..data.squares import OpenSquare
 from ..lettering import plain
 from ..models.features import extract_features, file_features
 from ..models.normalization import normalize_like
-from ..models.saved import load_encoder
+from ..models.saved import load_encoder, picture_size
 from ..run_folder import run_folder
 from ..pretext.loaders import pretext_dls
 from ..pretext.plan import default_epochs, shortage, training_views
@@ -117,8 +117,8 @@ class Suitability:
     opener:OpenSquare # Opens the photos
     task:PretextTask # That was tried
     asked:bool=False # Was an encoder asked, in place of two short runs?
-    photos:int|None=None # That there are to pretrain on, if it is known
     seconds:float=0. # Of the whole
+    photos:int=0 # That there are to pretrain on; 0 if it is not known
 
     @property
     def chance(self): return self.task.chance
@@ -181,8 +181,8 @@ def sentences(self:Suitability)->list: # Of strings
            f"{self.who[0]} guesses {a[f'{self.task.metric_name} %']} % of the {target}s ({a['from']} to {a['to']}, "
            f"chance {chance}); on shuffled patches {a['shuffled %']} %."]
     if lost: res.append(f"Not above chance for certain: {', '.join(lost)}.")
-    short = self.photos and self.verdict != 'does not suit' and shortage(self.photos, default_epochs(self.photos))
-    return res + ([short] if short else [])
+    if self.photos and self.verdict != 'does not suit': res.append(shortage(self.photos, default_epochs(self.photos)))
+    return [s for s in res if s]
 
 # %% ../../nbs/checks/04_suitability.ipynb #bb9829bf
 @patch
@@ -240,8 +240,8 @@ def _both(photos, opener, task, encoder, epochs, seed, say):
     learn, probs = _run(photos, opener, task, epochs, seed, say)
     return learn.model[0], probs, _run(photos, opener, task, epochs, seed, say, shuffle)[1]
 
-def _look(photos, opener, task, encoder, epochs, seed, n, say):
-    "What there is to say of the photos, n in all"
+def _look(photos, opener, task, encoder, epochs, seed, say):
+    "What there is to say of the photos"
     asked, start = photos.table[photos.table.split == 'valid'], time.time()
     judge, probs, shuffled = _both(photos, opener, task, encoder, epochs, seed, say)
     files, similarity = list(asked.path), None
@@ -249,8 +249,7 @@ def _look(photos, opener, task, encoder, epochs, seed, n, say):
         x = torch.stack([opener(f).as_subclass(Tensor) for f in files])
         similarity = self_similarity(x, task.angles).numpy()
     groups = _groups(asked, judge, opener, seed)
-    return Suitability(files, groups, probs, shuffled, similarity, opener, task, bool(encoder), n,
-                       time.time() - start)
+    return Suitability(files, groups, probs, shuffled, similarity, opener, task, bool(encoder), time.time() - start)
 
 # %% ../../nbs/checks/04_suitability.ipynb #f8393827
 def suitability(
@@ -272,19 +271,23 @@ def suitability(
     at_least(5, n_ask=n_ask)
     at_least(0, seed=seed)
     task, judge = as_task(pretext), load_encoder(encoder) if encoder else None
-    if size is None: size = judge and judge.meta.get('size') or 32
-    check_size(size)
+    size = picture_size(size, judge, 32)
     if task.chance is None: raise InputError(f'The pretext task {task.name} has no chance level to be held against.')
     settings = dict(folder=str(folder), size=size, labels_csv=labels_csv, pretext=task.meta(), n=n, n_ask=n_ask,
                     epochs=epochs, seed=seed, encoder=encoder and str(encoder))
-    with run_folder(out, settings, photos=folder, say=say) as run:
-        everything = read_photos(folder, labels_csv, labelled=False, say=say)
-        everything.tell(say)
-        photos = _part(everything, n, n_ask, seed)
-        there = (everything.table.split != 'test').sum()
-        res = _look(photos, OpenSquare(size, everything.bits), task, judge, epochs, seed, there, say)
-        say(f'{res}\n\n{duration(res.seconds)}')
-        if out: _save(res, run.path, settings, photos, say)
+    with run_folder(out, settings, photos=folder, say=say) as run: return _suit(run, task, judge, say)
+
+# %% ../../nbs/checks/04_suitability.ipynb #f8393828
+def _suit(run, task, judge, say):
+    "Read the photos, look at some of them, and tell"
+    s = run.settings
+    everything = read_photos(s['folder'], s['labels_csv'], labelled=False, say=say)
+    everything.tell(say)
+    photos = _part(everything, s['n'], s['n_ask'], s['seed'])
+    res = _look(photos, OpenSquare(s['size'], everything.bits), task, judge, s['epochs'], s['seed'], say)
+    res.photos = int((everything.table.split != 'test').sum())
+    say(f'{res}\n\n{duration(res.seconds)}')
+    if run.path: _save(res, run.path, s, photos, say)
     return res
 
 # %% ../../nbs/checks/04_suitability.ipynb #8ee27797

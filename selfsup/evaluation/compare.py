@@ -28,7 +28,7 @@ from .methods import ALL, LONG, RANDOM, Encoders, by_name, line_up, named_encode
 from ..models.encoder import create_encoder
 from ..models.saved import save_encoder
 from ..pretext.loaders import pretext_dls
-from ..pretext.plan import check_plan, epochs_within, plan_pretraining, seconds_a_view, training_views
+from ..pretext.plan import check_plan, plan_pretraining, seconds_a_view, settle_epochs, training_views
 from ..pretext.pretrain import pretext_history, train_pretext
 from ..pretext.task import PretextTask, as_task, task_of
 from ..run_folder import RunFolder, run_folder
@@ -52,7 +52,6 @@ class Settings:
     steps:list
     bs:int
     lrs:list
-    pretrain_bs:int|None
     pretrain_lr:float
     each_seed:bool
     encoder:list
@@ -62,7 +61,7 @@ class Settings:
 def check(self:Settings):
     "`InputError` for what can be known before a photo is opened"
     at_least(1, seeds=self.seeds)
-    check_plan(self.epochs, self.pretrain_bs, self.minutes)
+    check_plan(self.epochs, minutes=self.minutes)
     at_least(2, bs=self.bs)
     check_size(self.size)
     check_rate(self.pretrain_lr)
@@ -101,6 +100,12 @@ def kept(self:Pieces, piece):
     return [run_from_dict(r) for r in found['runs']]
 
 @patch
+def _one_more(self:Pieces):
+    self.n += 1
+    self.folder.done = f"{counted(self.n, 'run')} and the pretraining are"
+
+# %% ../../nbs/evaluation/06_compare.ipynb #5e41b305
+@patch
 def here(self:Pieces, piece):
     "Make a piece in this process; its `Run`s, and the views that it took"
     before = self.benchmark.progress.done
@@ -114,6 +119,7 @@ def there(self:Pieces, made):
     self.benchmark.progress.step(views)
     return runs, views
 
+# %% ../../nbs/evaluation/06_compare.ipynb #5e41b306
 class _Views:
     "Counts the views of another process"
     def __init__(self): self.done = 0
@@ -125,6 +131,7 @@ def _made(piece, benchmark, squares):
     benchmark.keep_squares(squares)
     return piece.make(benchmark), benchmark.progress.done
 
+# %% ../../nbs/evaluation/06_compare.ipynb #5e41b308
 @patch
 def keep(self:Pieces, piece, runs, views):
     "Keep the `Run`s of a piece"
@@ -147,11 +154,6 @@ def recipe(self:Pieces,
     self.folder.keep(file, to_json(recipe._asdict() | dict(views=self.benchmark.progress.done - before)))
     return recipe
 
-@patch
-def _one_more(self:Pieces):
-    self.n += 1
-    self.folder.done = f"{counted(self.n, 'run')} and the pretraining are"
-
 # %% ../../nbs/evaluation/06_compare.ipynb #097f297c
 def _pretrain(dls, settings, say, progress, folder):
     "The encoders of a task, one for each seed or one for all, and what to report of their pretraining"
@@ -162,8 +164,8 @@ def _pretrain(dls, settings, say, progress, folder):
         learn = train_pretext(dls, settings.arch, settings.epochs, settings.pretrain_lr, seed, say, progress, keep)
         learns.append(learn)
     facts = dict(history=[pretext_history(l) for l in learns], accuracy=task.metric_name, chance=task.chance,
-                 photos=len(dls.train_ds), epochs=settings.epochs, valid=len(dls.valid_ds), lost=dls.train.broken + dls.valid.broken,
-                 seconds=(time.time() - start)/times)
+                 photos=len(dls.train_ds), valid=len(dls.valid_ds), lost=dls.train.broken + dls.valid.broken,
+                 epochs=settings.epochs, bs=dls.train.bs, seconds=(time.time() - start)/times)
     return [l.model[0] for l in learns], facts
 
 # %% ../../nbs/evaluation/06_compare.ipynb #0312fe12
@@ -236,18 +238,13 @@ def _views(benchmark, loaders, settings, methods, plan, epochs):
 # %% ../../nbs/evaluation/06_compare.ipynb #94ab2b42
 def _forecast(settings, loaders, count, folder, say):
     "Say how long it all takes; the settings, with as many passes as fit into the `minutes` that are given"
-    seconds = 3 if settings.minutes else .3
-    view = np.mean([seconds_a_view(dls, settings.arch, seconds) for dls in loaders.values()])
-    kept = folder.kept('plan.json')
-    if settings.minutes:
-        once = count(2) - count(1)
-        epochs = (json.loads(kept)['epochs'] if kept else
-                  epochs_within(settings.minutes, view*once, view*(count(1) - once)))
-        folder.keep('plan.json', to_json(dict(epochs=epochs)))
-        settings = replace(settings, epochs=epochs)
-    say(f"{counted(settings.epochs, 'epoch')} of pretraining, {counted(settings.pretrain_bs, 'photo')} a batch; "
-        f'about {duration(view*count(settings.epochs))} in all')
-    return settings
+    s, seconds = settings, 3 if settings.minutes else .3
+    view = np.mean([seconds_a_view(dls, s.arch, seconds) for dls in loaders.values()])
+    once, bs = count(2) - count(1), next(iter(loaders.values())).train.bs
+    s = replace(s, epochs=settle_epochs(folder, s.epochs, s.minutes, view*once, view*(count(1) - once)))
+    say(f"{counted(s.epochs, 'epoch')} of pretraining, {counted(bs, 'photo')} a batch; "
+        f'about {duration(view*count(s.epochs))} in all')
+    return s
 
 # %% ../../nbs/evaluation/06_compare.ipynb #c89e252f
 def _read(settings, say):
@@ -264,31 +261,31 @@ def _jobs(methods, settings, views):
     if views*(settings.size/32)**2 < 1e5: return 1
     return n_workers(settings.seeds*sum(m.trains == 'everything' and not m.long for m in methods))
 
+# %% ../../nbs/evaluation/06_compare.ipynb #7278d488
 def _compete(benchmark, subsets, tasks, settings, jobs, start, folder, say):
     "Pretrain, run every method, and put together what came out"
     s, photos = settings, benchmark.photos
     say(f"keeping {counted(len(subsets[0]), 'label')} of {len(benchmark.files):,}")
     methods = _methods(s, tasks)
-    plan = plan_pretraining(len(photos.files('train', 'unlabelled')), s.size, s.epochs, s.pretrain_bs)
+    plan = plan_pretraining(len(photos.files('train', 'unlabelled')), s.size, s.epochs)
     loaders = {t.name: pretext_dls(photos, benchmark.opener, t, plan.bs, say) for t in tasks}
     budgets = _budgets(s.labels, benchmark)
     count = partial(_views, benchmark, loaders, s, methods, label_plan(benchmark, budgets))
-    s = _forecast(replace(s, epochs=plan.epochs, pretrain_bs=plan.bs), loaders, count, folder, say)
+    s = _forecast(replace(s, epochs=plan.epochs), loaders, count, folder, say)
     (steps, views), total = _long_length(benchmark, loaders, s.epochs), count(s.epochs)
     with Progress(total, 'pretraining', say) as benchmark.progress:
         do = Pieces(folder, benchmark, jobs or _jobs(methods, s, total))
         learned = {name: _pretrain(dls, s, say, benchmark.progress, folder) for name, dls in loaders.items()}
         benchmark.progress.step(0, 'training with few labels')
-        first = next(iter(loaders.values()))
-        encoders = Encoders(first, s.arch, {name: made for name, (made, _) in learned.items()})
+        given = {name: made for name, (made, _) in learned.items()}
+        encoders = Encoders(next(iter(loaders.values())), s.arch, given)
         curve = label_efficiency(benchmark, methods, encoders, budgets, s.seeds, say, do)
         controls = list(_long(benchmark, encoders, subsets, steps, views, say, do))
     benchmark.progress = None
     say('drawing the figures')
     facts = {name: facts for name, (_, facts) in learned.items()}
-    comparison = Comparison(vars(s), photos, len(subsets[0]), methods, curve, controls, facts,
-                            _map(benchmark, methods, encoders), time.time() - start)
-    return comparison, learned
+    return Comparison(vars(s), photos, len(subsets[0]), methods, curve, controls, facts,
+                      _map(benchmark, methods, encoders), time.time() - start), learned
 
 # %% ../../nbs/evaluation/06_compare.ipynb #3f6e3574
 def _finish(comparison, learned, folder, settings, say):
@@ -325,7 +322,6 @@ def compare(
     steps:list[int]=(100, 400, 1600), # Lengths of training with few labels to choose from, in batches
     bs:int=32, # Photos a batch with few labels
     lrs:list[float]=(1e-3, 3e-3, 1e-2), # Learning rates to choose from with few labels
-    pretrain_bs:int|None=None, # Photos a batch of pretraining; default 16 to 128, by the number of steps
     pretrain_lr:float=4e-3, # Peak learning rate of pretraining
     each_seed:bool=True, # Pretrain anew for every seed
     encoder:list[str]=(), # More encoders to compare: NAME=FOLDER/, where selfsup saved one, or NAME=timm/ARCH[:FILE]
@@ -334,19 +330,24 @@ def compare(
     say=say, # Gets a line for every step
 )->Comparison:
     "Does pretraining help on the photos of a folder? The seven steps, with baselines, seeds and intervals"
-    start = time.time()
     tasks = [as_task(t) for t in ([pretext] if isinstance(pretext, (str, PretextTask)) else pretext)]
+    encoder = [encoder] if isinstance(encoder, str) else list(encoder)
     settings = Settings(str(folder), labels, seeds, arch, size, epochs, labels_csv, [t.meta() for t in tasks], minutes,
-                        steps, bs, lrs, pretrain_bs, pretrain_lr, each_seed,
-                        [encoder] if isinstance(encoder, str) else list(encoder))
-    settings.check()
+                        steps, bs, lrs, pretrain_lr, each_seed, encoder)
+    return _compare(settings, tasks, out, jobs, resume, say)
+
+# %% ../../nbs/evaluation/06_compare.ipynb #b79f9e85
+def _compare(settings, tasks, out, jobs, resume, say):
+    "Check everything, and go through the steps in the folder of the run"
+    s, start = settings, time.time()
+    s.check()
     if jobs is not None: at_least(1, jobs=jobs)
-    with run_folder(out, vars(settings), resume, folder, say) as run:
-        check_state_room(run, create_encoder(arch), len(tasks)*(seeds if each_seed else 1))
-        benchmark, subsets = _read(settings, say)
+    with run_folder(out, vars(s), resume, s.folder, say) as run:
+        check_state_room(run, create_encoder(s.arch), len(tasks)*(s.seeds if s.each_seed else 1))
+        benchmark, subsets = _read(s, say)
         run.same_photos(benchmark.photos.digests())
-        comparison, learned = _compete(benchmark, subsets, tasks, settings, jobs, start, run, say)
-        return _finish(comparison, learned, run, settings, say)
+        comparison, learned = _compete(benchmark, subsets, tasks, s, jobs, start, run, say)
+        return _finish(comparison, learned, run, s, say)
 
 # %% ../../nbs/evaluation/06_compare.ipynb #5c93d71b
 def _check_demo(classes, labels, seeds, train, test, epochs, steps):
@@ -386,4 +387,4 @@ def demo(
         say(f'drawing {len(classes)*(train + valid + test):,} pictures into {world}')
     draw_world(world, train=train, valid=valid, test=test, classes=classes, size=32, clutter=.2)  # if there, the same
     return compare(world, out/'results', labels=labels, seeds=seeds, size=32, epochs=epochs, steps=steps, bs=16,
-                   lrs=[1e-3, 3e-3], pretrain_bs=16, each_seed=False, resume=resume, say=say)
+                   lrs=[1e-3, 3e-3], each_seed=False, resume=resume, say=say)

@@ -8,7 +8,7 @@ Docs: https://selfsup.github.io/selfsup/evaluation/evaluate.html.md"""
 __all__ = ['THIS', 'RANDOM_ENCODER', 'PIXELS', 'pixel_features', 'Evaluation', 'evaluate']
 
 # %% ../../nbs/evaluation/07_evaluate.ipynb #8772e8e6
-from ..errors import InputError, at_least, check_size
+from ..errors import InputError, at_least
 import time
 from dataclasses import dataclass
 from fastai.vision.all import *
@@ -21,7 +21,7 @@ from .methods import random_encoder
 from .figures import attention_maps, feature_map, first_filters, retrieval
 from ..statistics import paired_interval
 from ..models.features import Features, stage_names
-from ..models.saved import load_encoder, save_encoder
+from ..models.saved import load_encoder, picture_size, save_encoder
 from ..run_folder import run_folder
 from ..pretext.loaders import pretext_dls
 from ..pretext.task import TASKS, as_task
@@ -167,22 +167,25 @@ def evaluate(
     say=say, # Gets how the folder was read, and the table
 )->Evaluation:
     "What can be read off the frozen features of an encoder, stage by stage?"
-    start = time.time()
     at_least(0, seed=seed)
     parse_budget(labels)
     body = load_encoder(encoder)
-    size = size or body.meta.get('size') or 64
-    check_size(size)
+    size = picture_size(size, body)
     settings = dict(folder=str(folder), encoder=str(encoder), labels=labels, labels_csv=labels_csv, size=size,
                     seed=seed)
-    with run_folder(out, settings, photos=folder, say=say) as run:
-        benchmark = Benchmark(*open_photos(folder, labels_csv, size, body.meta, say))
-        benchmark.check_test()
-        idxs = label_subset(benchmark.labels, labels, seed)
-        _check(benchmark, idxs, labels)
-        res = _evaluate(benchmark, body, idxs, settings, say)
-        res.seconds = time.time() - start
-        return _finish(res, run.path, say)
+    with run_folder(out, settings, photos=folder, say=say) as run: return _read_and_evaluate(run, body, say)
+
+# %% ../../nbs/evaluation/07_evaluate.ipynb #06da3773
+def _read_and_evaluate(run, body, say):
+    "Read the photos, choose the labels, and evaluate"
+    s, start = run.settings, time.time()
+    benchmark = Benchmark(*open_photos(s['folder'], s['labels_csv'], s['size'], body.meta, say))
+    benchmark.check_test()
+    idxs = label_subset(benchmark.labels, s['labels'], s['seed'])
+    _check(benchmark, idxs, s['labels'])
+    res = _evaluate(benchmark, body, idxs, s, say)
+    res.seconds = time.time() - start
+    return _finish(res, run.path, say)
 
 # %% ../../nbs/evaluation/07_evaluate.ipynb #c95f45b3
 def _task(body):

@@ -6,15 +6,18 @@ Docs: https://selfsup.github.io/selfsup/pretext/plan.html.md"""
 
 # %% auto #0
 __all__ = ['SEEN', 'default_epochs', 'Plan', 'plan_pretraining', 'shortage', 'training_views', 'seconds_a_view', 'check_plan',
-           'epochs_within']
+           'epochs_within', 'settle_epochs']
 
 # %% ../../nbs/pretext/05_plan.ipynb #a5000004
 from ..errors import InputError, at_least
+from ..output import to_json
+import json
 import time
 from typing import NamedTuple
 from fastai.vision.all import *
 from ..console import counted, duration
 from .learner import pretext_learner
+from ..run_folder import RunFolder
 
 # %% ../../nbs/pretext/05_plan.ipynb #a5000007
 SEEN = 200_000  # pictures, a photo counted in each pass
@@ -52,7 +55,8 @@ def shortage(
     seen = photos*epochs
     if seen >= .9*SEEN: return ''
     passes = f'More passes ({default_epochs(photos)}) or more' if epochs < default_epochs(photos) else 'More'
-    return (f'Pretraining shows the network {seen:,} pictures ({photos:,} photos, {counted(epochs, "pass", "passes")}); '
+    often = counted(epochs, 'pass', 'passes')
+    return (f'Pretraining shows the network {seen:,} pictures ({photos:,} photos, {often}); '
             f'on CIFAR-10 100,000 gained 7 points and 490,000 13. {passes} photos without labels may give more.')
 
 # %% ../../nbs/pretext/05_plan.ipynb #ff94bd70
@@ -109,3 +113,17 @@ def epochs_within(
     if fit > 0: return fit
     raise InputError(f'minutes is {minutes:g}, and with one pass over the photos it takes about '
                      f'{duration(once + other)}; give more minutes, smaller pictures (size) or fewer photos.')
+
+# %% ../../nbs/pretext/05_plan.ipynb #a5000028
+def settle_epochs(
+    folder:RunFolder, # Where the passes are kept
+    planned:int, # Passes, if no time is given
+    minutes:float|None, # Time in place of passes
+    once:float, other:float=0., # As for `epochs_within`
+)->int: # Passes
+    "The passes of a run: those that are planned, or as many as fit into `minutes`, counted once"
+    if not minutes: return planned
+    kept = folder.kept('plan.json')
+    epochs = json.loads(kept)['epochs'] if kept else epochs_within(minutes, once, other)
+    folder.keep('plan.json', to_json(dict(epochs=epochs)))
+    return epochs

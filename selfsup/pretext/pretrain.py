@@ -8,8 +8,7 @@ Docs: https://selfsup.github.io/selfsup/pretext/pretrain.html.md"""
 __all__ = ['train_rotation', 'rotation_history', 'Say', 'train_pretext', 'pretext_history', 'pretrain']
 
 # %% ../../nbs/pretext/08_pretrain.ipynb #95e2c662
-from ..errors import InputError, at_least, check_rate, check_size
-import json
+from ..errors import InputError, at_least, check_rate
 import time
 from contextlib import nullcontext
 from fastai.vision.all import *
@@ -17,11 +16,10 @@ from ..console import Progress, counted, duration, say
 from ..data.photos import read_photos
 from ..data.squares import OpenSquare
 from ..models.encoder import create_encoder
-from ..models.saved import load_encoder, save_encoder
-from ..output import to_json
+from ..models.saved import load_encoder, picture_size, save_encoder
 from .learner import pretext_learner
 from .loaders import pretext_dls
-from .plan import check_plan, epochs_within, plan_pretraining, seconds_a_view, training_views
+from .plan import check_plan, plan_pretraining, seconds_a_view, settle_epochs, training_views
 from .task import PretextTask, as_task, task_of
 from ..report import write_result
 from ..run_folder import run_folder
@@ -95,18 +93,20 @@ def pretrain(
     say=say, # Gets a line an epoch
 )->Path: # The file encoder.safetensors
     "Pretrain an encoder by a pretext task on all training and unlabelled photos of a folder"
-    check_plan(epochs, bs, minutes)
-    at_least(0, seed=seed)
-    check_rate(lr)
     task, encoder = as_task(pretext), _begin_with(start_from, arch)
-    if size is None: size = encoder.meta.get('size') or 64
-    check_size(size)
-    settings = dict(folder=str(folder), arch=arch or encoder.meta['arch'], size=size, epochs=epochs,
-                    labels_csv=labels_csv, pretext=task.meta(), minutes=minutes, bs=bs, lr=lr, seed=seed,
-                    start_from=start_from and str(start_from))
+    settings = dict(folder=str(folder), arch=arch or encoder.meta['arch'], size=picture_size(size, encoder),
+                    epochs=epochs, labels_csv=labels_csv, pretext=task.meta(), minutes=minutes, bs=bs, lr=lr,
+                    seed=seed, start_from=start_from and str(start_from))
+    _check(settings)
     with run_folder(out, settings, resume, folder, say) as run: return _pretrain(run, task, encoder, say)
 
 # %% ../../nbs/pretext/08_pretrain.ipynb #b5111391
+def _check(s):
+    "`InputError` for what can be known before a photo is opened"
+    check_plan(s['epochs'], s['bs'], s['minutes'])
+    at_least(0, seed=s['seed'])
+    check_rate(s['lr'])
+
 def _begin_with(start_from, arch):
     "The encoder before it is trained"
     if not start_from: return create_encoder(arch or 'small')
@@ -134,11 +134,7 @@ def _forecast(run, plan, dls, encoder, say):
     "Say what is to come, and how long it takes; the passes, which stay the same when a run goes on"
     s = run.settings
     once = seconds_a_view(dls, encoder, seconds=3 if s['minutes'] else .3)*training_views(dls)
-    epochs = plan.epochs
-    if s['minutes']:
-        kept = run.kept('plan.json')
-        epochs = json.loads(kept)['epochs'] if kept else epochs_within(s['minutes'], once)
-        run.keep('plan.json', to_json(dict(epochs=epochs)))
+    epochs = settle_epochs(run, plan.epochs, s['minutes'], once)
     say(f"pretraining '{s['arch']}' by {task_of(dls).name} on {counted(len(dls.train_ds), 'photo')}: "
         f"{counted(epochs, 'epoch')} of {counted(len(dls.train), 'batch', 'batches')} of "
         f"{counted(dls.train.bs, 'photo')}, about {duration(once*epochs)}")

@@ -8,7 +8,7 @@ Docs: https://selfsup.github.io/selfsup/transfer/finetune.html.md"""
 __all__ = ['bits_for', 'open_photos', 'train_labelled', 'predict_files', 'hits_on_test', 'finetune']
 
 # %% ../../nbs/transfer/04_finetune.ipynb #95e2c662
-from ..errors import InputError, at_least, check_rate, check_size
+from ..errors import InputError, at_least, check_rate
 import time
 from io import BytesIO
 from fastai.vision.all import *
@@ -17,7 +17,7 @@ from ..data.budget import label_subset, parse_budget
 from ..data.photos import PhotoSet, read_photos
 from ..data.squares import OpenSquare
 from ..models.normalization import normalization_of
-from ..models.saved import ENCODER, as_encoder
+from ..models.saved import ENCODER, as_encoder, picture_size
 from ..output import write_together
 from ..report import write_result
 from ..run_folder import run_folder
@@ -127,19 +127,27 @@ def finetune(
     say=say, # Gets how the folder was read, and the result
 )->dict: # What result.json holds
     "Fine-tune an encoder on labelled photos, and test it"
+    _check_terms(labels, steps, lr, bs, seed)
+    body = _begin_with(encoder, cut, seed)
+    size = picture_size(size, body)
+    settings = dict(folder=str(folder), encoder=str(encoder), labels=labels, freeze=freeze, labels_csv=labels_csv,
+                    cut=cut, steps=steps, lr=lr, bs=bs, size=size, seed=seed)
+    with run_folder(out, settings, photos=folder, say=say) as run: return _finetune(run, body, say)
+
+# %% ../../nbs/transfer/04_finetune.ipynb #2c4ad857
+def _check_terms(labels, steps, lr, bs, seed):
+    "`InputError` for what can be known before anything is opened"
     at_least(1, steps=steps)
     at_least(2, bs=bs)
     at_least(0, seed=seed)
     check_rate(lr)
     parse_budget(labels)
-    set_seed(seed)  # of fresh weights, too
+
+def _begin_with(encoder, cut, seed):
+    "The encoder before it is trained, fresh weights included"
+    set_seed(seed)
     body = as_encoder(encoder)
-    if cut is not None: body = body.cut(cut)
-    if size is None: size = body.meta.get('size') or 64
-    check_size(size)
-    settings = dict(folder=str(folder), encoder=str(encoder), labels=labels, freeze=freeze, labels_csv=labels_csv,
-                    cut=cut, steps=steps, lr=lr, bs=bs, size=size, seed=seed)
-    with run_folder(out, settings, photos=folder, say=say) as run: return _finetune(run, body, say)
+    return body if cut is None else body.cut(cut)
 
 # %% ../../nbs/transfer/04_finetune.ipynb #b129b278
 def _finetune(run, body, say):

@@ -61,7 +61,6 @@ def _held_out(x, y, Cs, seed, big):
         if sum(len(hits) for hits, _ in found[C]) >= ENOUGH: break
     return {C: tuple(np.concatenate(o).mean() for o in zip(*parts)) for C, parts in found.items() if parts}
 
-
 # %% ../../nbs/transfer/05_probes.ipynb #eaecf74e
 def _table(x, name, n=None):
     "`x` as an array of `n` rows, or an `InputError` that says what is wrong with it"
