@@ -50,7 +50,7 @@ def encoders(photos, opener, train, passes):
 def read(x, test, y, truth, few, seed):
     "Scores of the chosen stage, by what chose it"
     for chosen, enough in {'a fifth': 1, 'cross-validation': 1000}.items():
-        probes.ENOUGH = enough
+        probes._ENOUGH = enough
         lp = layer_probe({s: f[few] for s, f in x.items()}, y[few], test, truth, seed=seed)
         yield dict(chosen_by=chosen, stage=lp.best, C=lp.table.C[lp.best], accuracy=round(lp.table.test[lp.best], 4),
                    balanced=round(lp.table.balanced[lp.best], 4))

@@ -39,6 +39,8 @@ def check_same(
         raise InputError(f"The run in '{where}' cannot go on: {change}. Put that back, or begin in another folder.")
 
 # %% ../nbs/06_run_folder.ipynb #9c8c22cc
+_TERMS = 'photos.json', 'plan.json'  # what a run goes on with, and no work of its own
+
 class RunFolder:
     "A folder that a run writes into as it goes"
     def __init__(self,
@@ -53,7 +55,7 @@ class RunFolder:
     def parts(self): return self.path/'unfinished'
     @property
     def pieces(self): # Names of what is kept
-        return {f.name for f in self.parts.glob('[!.]*')} - {'lock', 'run.json', 'photos.json', 'plan.json'} if self.path else set()
+        return {f.name for f in self.parts.glob('[!.]*')} - {'lock', 'run.json', *_TERMS} if self.path else set()
 
 # %% ../nbs/06_run_folder.ipynb #012836b4
 @patch
@@ -163,7 +165,7 @@ def _check_terms(run):
     clear_parts(run.path)
     was = run.kept('run.json')
     if run.pieces and was: return check_same(json.loads(was), run.settings, run.path)
-    for name in ('photos.json', 'plan.json'): (run.parts/name).unlink(missing_ok=True)
+    for name in _TERMS: (run.parts/name).unlink(missing_ok=True)
     write_json(run.parts/'run.json', run.settings)
 
 # %% ../nbs/06_run_folder.ipynb #00152140

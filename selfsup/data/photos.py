@@ -168,7 +168,9 @@ def _gray_note(gray, bits):
     hot, dark = (gray.top >= 2**bits).sum(), (gray.peak < 2**(bits - 4)).sum()
     white = black = ''
     if hot: white = f'; brighter ones in {counted(hot, "picture")}, up to {gray.top.max():,}, become white'
-    if dark: black = f'; {counted(dark, "picture")} with no more than a sixteenth of that brightness will be nearly black'
+    if dark:
+        dim = counted(dark, 'picture')
+        black = f'; {dim} with no more than a sixteenth of that brightness will be nearly black'
     return (f'{counted(len(gray), "gray picture")} with 16 bits a pixel, hardly a pixel brighter than {peak:,}: opened '
             f'as {bits} bits{white}{black}.')
 

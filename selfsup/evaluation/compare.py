@@ -203,8 +203,9 @@ def _long(benchmark, encoders, subsets, steps, views, say, do):
     terms = [(LONG, seed, idxs, views) for seed, idxs in enumerate(subsets)]
     terms.append((ALL, 0, np.flatnonzero(benchmark.y >= 0), benchmark.bs))
     recipe = do.recipe('recipe of the long runs', lambda: _long_recipe(benchmark, encoders, subsets[0], steps, views))
-    pieces = [Piece(f'seed {seed}, {m.name}', partial(_train_long, name=m.name, arch=encoders.arch, idxs=idxs, seed=seed,
-                    recipe=recipe, bs=bs), apart=True) for m, seed, idxs, bs in terms]
+    train = partial(_train_long, arch=encoders.arch, recipe=recipe)
+    pieces = [Piece(f'seed {seed}, {m.name}', partial(train, name=m.name, idxs=idxs, seed=seed, bs=bs), apart=True)
+              for m, seed, idxs, bs in terms]
     for (_, seed, _, bs), (run,) in zip(terms, do(pieces)):
         yield run
         say(f'{run.labels:,} labels, seed {seed + 1} of {len(subsets)}, {run.method}: {steps:,} batches of {bs} '

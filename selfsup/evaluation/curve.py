@@ -192,12 +192,14 @@ def label_efficiency(
     do = do or (lambda pieces: (p.make(benchmark) for p in pieces))
     for budget, terms in label_plan(benchmark, budgets, say).items():
         first = not curve.runs
-        pieces = [_piece(benchmark, encoders, recipes, budget, terms, first, m, s) for s in range(seeds) for m in methods]
+        pieces = [_piece(benchmark, encoders, recipes, budget, terms, first, m, s)
+                  for s in range(seeds) for m in methods]
         for piece, (run, *lengths) in zip(pieces, do(pieces)):
             curve.runs.append(run)
             curve.lengths.extend(lengths)
             if 'lr' in run.tuned: recipes[run.method, run.seed, terms.labels] = _recipe(run, terms)
-            say(f'{run.labels:,} labels, seed {run.seed + 1} of {seeds}, {run.method}: {_tuned(run)}, {run.seconds:.0f} s')
+            say(f'{run.labels:,} labels, seed {run.seed + 1} of {seeds}, {run.method}: {_tuned(run)}, '
+                f'{run.seconds:.0f} s')
     return curve
 
 # %% ../../nbs/evaluation/03_curve.ipynb #5b4e68f4

@@ -107,7 +107,8 @@ def saved_methods(
     "The two methods that start from an encoder of one's own"
     source, frozen = partial(_given, encoder=encoder), f'{name}, frozen'
     what = dict(source=source, pretext=name, size=encoder.meta.get('size'))
-    return [Method(frozen, f"The encoder '{name}', which stays as it is, and a linear probe.", trains='the head', **what),
+    still = f"The encoder '{name}', which stays as it is, and a linear probe."
+    return [Method(frozen, still, trains='the head', **what),
             Method(f'{name}, fine-tuned', f"The encoder '{name}', then trained as a whole.",
                    against=(SCRATCH.name, LONG.name, RANDOM.name, frozen), **what)]
 
