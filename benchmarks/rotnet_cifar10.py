@@ -9,12 +9,10 @@ the test. A thousand of the training photos are set aside to watch the pretraini
 labels, never on the test. `smoke` runs every kind of part in a minute, on drawn pictures.
 """
 import argparse
-import csv
 import json
 import os
 import sys
 import tempfile
-import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
@@ -23,8 +21,8 @@ import numpy as np
 import pandas as pd
 from fastai.data.external import fastai_path
 from fastai.vision.all import noop
-from machine import machine
 from paper import CroppedRotation
+from parts import run_parts
 from selfsup.all import (Benchmark, OpenSquare, draw_world, label_subset, load_encoder, pretext_dls, pretrain,
                          random_encoder, read_photos)
 from selfsup.evaluation.benchmark import Recipe
@@ -65,19 +63,24 @@ class Part(NamedTuple):
     passes:int|str=''
     steps:int|str='' # Batches of training, where they are given
 
+def pretrained(s, seed, photos, passes, labels):
+    "A pretraining, and what is made of its encoder"
+    yield Part('pretraining', seed, photos=photos, passes=passes)
+    for n in labels:
+        yield Part('rotation, fine-tuned', seed, n, photos, passes)
+        yield Part('rotation, frozen', seed, n, photos, passes)
+
 def parts(s):
-    "All parts of a `Size`, in the order in which they are run"
+    "All parts of a `Size`, in the order in which they are run: the table of few labels in every seed comes first"
     for seed in range(s.seeds):
-        yield Part('pretraining', seed, photos='all', passes=s.passes)
+        yield from pretrained(s, seed, 'all', s.passes, s.labels)
         for labels in s.labels:
-            yield Part('rotation, fine-tuned', seed, labels, 'all', s.passes)
-            yield Part('rotation, frozen', seed, labels, 'all', s.passes)
             for method in ('from scratch', 'random, frozen'): yield Part(method, seed, labels)
+    for seed in range(s.seeds):
         for photos, passes in [*((n, s.passes) for n in s.photos), *(s.many if seed == 0 else ())]:
-            yield Part('pretraining', seed, photos=photos, passes=passes)
-            yield Part('rotation, fine-tuned', seed, s.labels[0], photos, passes)
-            yield Part('rotation, frozen', seed, s.labels[0], photos, passes)
-        for steps in s.lengths:
+            yield from pretrained(s, seed, photos, passes, s.labels[:1])
+    for steps in s.lengths:
+        for seed in range(s.seeds):
             for labels in s.long_labels: yield Part('from scratch, long', seed, labels, steps=steps)
 
 @dataclass
@@ -122,8 +125,7 @@ def rotate(lab, part):
     s, b, out = lab.size, lab.benchmark, lab.file(part).parent
     if not (out/'result.json').exists():
         pretrain(b.photos.folder, out, s.arch, b.opener.size, part.passes, list_photos(lab, part), CroppedRotation(),
-                 bs=s.bs, lr=s.lr,
-                 seed=part.seed, resume=out.exists())
+                 bs=s.bs, lr=s.lr, seed=part.seed, resume=out.exists())
     result = json.loads((out/'result.json').read_text())
     yield dict(rotation_accuracy=result['history'][-1]['rotation_accuracy'], lr=s.lr)
 
@@ -146,39 +148,17 @@ def score(hits): return dict(zip(('accuracy', 'low', 'high'), share_interval(hit
 DO = {'pretraining': rotate, 'rotation, fine-tuned': finetune, 'from scratch': finetune, 'from scratch, long': finetune,
       'rotation, frozen': probe, 'random, frozen': probe}
 
-def rows_of(lab, part):
-    "Run a part"
-    start, cpu = time.time(), time.process_time()
-    found = list(DO[part.method](lab, part))
-    spent = dict(seconds=round(time.time() - start, 1), cpu_seconds=round(time.process_time() - cpu, 1))
-    return [part._asdict() | spent | row for row in found]
-
-KEPT = ('stage chosen lr C accuracy low high train_accuracy rotation_accuracy seconds cpu_seconds size arch test '
-        'cpu cores threads python torch torchvision fastai pillow date').split()
+COLUMNS = 'stage chosen lr C accuracy low high train_accuracy rotation_accuracy'.split()
 
 def key(row): return tuple(str(row[name]) for name in Part._fields if name != 'steps' or 'long' in row['method'])
 
 def run(size, folder, out, work, minutes=None):
     "Run the parts that have no rows in `out`"
-    s, start = SIZES[size], time.time()
+    s = SIZES[size]
     work.mkdir(parents=True, exist_ok=True)
-    done = {key(row) for row in csv.DictReader(open(out, newline=''))} if out.exists() else set()
-    photos = read_photos(folder)
-    lab = Lab(s, Benchmark(photos, OpenSquare(32), [s.steps], s.few_bs, s.lrs), work)
-    for part in parts(s):
-        if key(part._asdict()) in done: continue
-        if minutes is not None and time.time() - start > 60*minutes:
-            return print(f'{minutes} minutes are over; the same command goes on')
-        known = machine() | dict(size=size, arch=s.arch, test=len(lab.benchmark.truth))
-        rows = [row | known for row in rows_of(lab, part)]
-        new = not out.exists()
-        with open(out, 'a', newline='') as f:
-            writer = csv.DictWriter(f, [*Part._fields, *KEPT])
-            if new: writer.writeheader()
-            writer.writerows(rows)
-        best = max((r.get('accuracy', r.get('rotation_accuracy')) for r in rows))
-        name = ', '.join(filter(None, key(part._asdict())))
-        print(f"{name}: {best:.1%}, {rows[0]['seconds']:.0f} s", flush=True)
+    lab = Lab(s, Benchmark(read_photos(folder), OpenSquare(32), [s.steps], s.few_bs, s.lrs), work)
+    known = dict(size=size, arch=s.arch, test=len(lab.benchmark.truth))
+    run_parts(parts(s), lambda part: DO[part.method](lab, part), out, COLUMNS, key, known, minutes)
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
