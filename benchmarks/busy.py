@@ -19,13 +19,13 @@ def steps(views=128):
     "Train on `views` pictures of 32 pixels whenever a number of seconds is asked for; print views a second"
     import torch
     from selfsup.models.encoder import create_encoder, n_features
-    from selfsup.models.heads import cpu_has_bf16, linear_head
+    from selfsup.models.heads import has_bf16, linear_head
     encoder = create_encoder('small')
     model = torch.nn.Sequential(encoder, linear_head(n_features(encoder), 4)).to(memory_format=torch.channels_last)
     x, y = torch.rand(views, 3, 32, 32), torch.arange(views) % 4
     opt = torch.optim.AdamW(model.parameters())
     def step():
-        with torch.autocast('cpu', torch.bfloat16, enabled=cpu_has_bf16()): loss = torch.nn.functional.cross_entropy(model(x), y)
+        with torch.autocast('cpu', torch.bfloat16, enabled=has_bf16(x.device)): loss = torch.nn.functional.cross_entropy(model(x), y)
         loss.backward()
         opt.step()
         opt.zero_grad()

@@ -55,10 +55,10 @@ def collections(tmp, smoke):
     found = dict(flowers=Collection(data/'flowers_160', 64, 96), cells=Collection(data/'bccd_cells', 64, 96))
     found['CIFAR-10'] = Collection(data/'cifar10', 32, 64)
     there = {} if smoke else {name: c for name, c in found.items() if c.folder.is_dir()}
-    classes = ['house', 'car', 'cup'] if smoke else None
-    world = draw_world(tmp/'world', train=10 if smoke else 80, valid=2 if smoke else 10, test=4 if smoke else 40,
-                       classes=classes, size=32 if smoke else 64)
-    return there | dict(drawn=Collection(world, 32 if smoke else 64, 32 if smoke else 64))
+    few = dict(train=10, valid=2, test=4, classes=['house', 'car', 'cup'], size=32)
+    size = 32 if smoke else 64
+    world = draw_world(tmp/'world', **(few if smoke else dict(train=80, valid=10, test=40, size=size)))
+    return there | dict(drawn=Collection(world, size, size))
 
 FROZEN = 'ready-made, frozen', 'ready-made + rotation, frozen', 'random weights, frozen', 'rotation, frozen'
 TUNED = 'ready-made, fine-tuned', 'ready-made + rotation, fine-tuned', 'random weights, trained', \

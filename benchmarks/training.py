@@ -1,31 +1,67 @@
-"""Pace of rotation training on drawn pictures, with channels last and without, in turns.
+"""Pace of rotation training on drawn pictures: 32-bit floats, then channels last, then bfloat16 as well, in turns.
 
-    python benchmarks/training.py [SIDE]
+    python benchmarks/training.py [--size 32] [--bs 32] [--arch small] [--rounds 5] [--out FILE.csv]
+
+Rows are appended, one for each way and round: views a second of one epoch, training and validation, after one to warm
+up, and the ratio to the first way in that round. bfloat16 is left out where the processor has no instructions for it.
 """
-import sys
+import argparse
+import csv
 import tempfile
 import time
+from pathlib import Path
+from unittest import mock
 
+import torch
 from fastai.callback.channelslast import ChannelsLast
-from fastai.vision.all import set_seed
+from fastai.vision.all import default_device, set_seed
+from machine import machine
 from selfsup.all import OpenSquare, draw_world, read_photos, rotation_dls, rotation_learner
+from selfsup.models import heads
 
-def pace(dls, without):
-    "Views a second of one epoch, after one to warm up"
+PLAIN, LAST, HALF = 'fp32', 'fp32, channels last', 'bfloat16, channels last'
+
+def pace(dls, arch, way):
+    "Views a second of one epoch"
     set_seed(0)
-    learn = rotation_learner(dls)
-    if without: learn.remove_cb(ChannelsLast)
-    with learn.no_bar(), learn.no_logging():
+    learn = rotation_learner(dls, arch)
+    learn.remove_cb(ChannelsLast)
+    if way != PLAIN: learn.add_cb(ChannelsLast())
+    with mock.patch.object(heads, 'has_bf16', lambda device: way == HALF), learn.no_bar(), learn.no_logging():
         learn.fit(1, 1e-3)
         start = time.time()
         learn.fit(1, 1e-3)
     return dls.c*(len(dls.train_ds) + len(dls.valid_ds))/(time.time() - start)
 
-def main(side=32):
-    with tempfile.TemporaryDirectory() as folder:
-        photos = read_photos(draw_world(f'{folder}/world', train=100, valid=15, test=1, size=int(side), clutter=.2))
-        dls = rotation_dls(photos, OpenSquare(int(side)))
-        rounds = [(pace(dls, True), pace(dls, False)) for _ in range(3)]
-    for before, after in rounds: print(f'{before:.0f} views a second, with channels last {after:.0f}: {after/before:.2f} times as many')
+def device_name(device):
+    "What does the sums"
+    return torch.cuda.get_device_name(device) if device.type == 'cuda' else device.type
 
-if __name__ == '__main__': main(*sys.argv[1:])
+def rows(args, folder):
+    "A row for each way of each round"
+    photos = read_photos(draw_world(folder, train=100, valid=15, test=1, size=args.size, clutter=.2))
+    dls = rotation_dls(photos, OpenSquare(args.size), bs=args.bs)
+    device = torch.device(default_device())
+    ways = [PLAIN, LAST] + [HALF]*heads.has_bf16(device)
+    known = dict(device=device_name(device), arch=args.arch, size=args.size, bs=args.bs)
+    for i in range(args.rounds):
+        found = {way: pace(dls, args.arch, way) for way in ways}
+        for way, views in found.items():
+            ratio = round(views/found[PLAIN], 3)
+            yield dict(way=way, round=i, views_a_second=round(views), ratio=ratio) | known | machine()
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    for name, default in dict(size=32, bs=32, rounds=5).items(): parser.add_argument(f'--{name}', type=int, default=default)
+    parser.add_argument('--arch', default='small')
+    parser.add_argument('--out', type=Path, default=Path(__file__).with_suffix('.csv'))
+    args = parser.parse_args()
+    with tempfile.TemporaryDirectory() as folder: found = list(rows(args, f'{folder}/world'))
+    new = not args.out.exists()
+    with open(args.out, 'a', newline='') as f:
+        writer = csv.DictWriter(f, list(found[0]))
+        if new: writer.writeheader()
+        writer.writerows(found)
+    for row in found: print(f"{row['way']}: {row['views_a_second']} views a second, {row['ratio']} times as many")
+
+if __name__ == '__main__': main()

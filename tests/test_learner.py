@@ -10,7 +10,8 @@ from selfsup.transfer import learner as transfer, probes
 from selfsup.errors import InputError
 from selfsup.models.heads import EncoderWithHead, by_depth, linear_head
 from selfsup.models.saved import as_encoder
-from selfsup.transfer.training import FiniteLoss, FrozenEncoder
+from selfsup.transfer.training import FiniteLoss, FrozenEncoder, encoder_learner
+from fastai.callback.channelslast import ChannelsLast
 from fastai.vision.all import (
     BnFreeze, Callback, CancelBatchException, CancelStepException, GradientAccumulation, ImageDataLoaders, Learner,
     MixedPrecision, Normalize, Path, ProgressCallback, Recorder, imagenet_stats, load_learner, nn, torch, trainable_params)
@@ -176,10 +177,10 @@ def test_steps_left_out_in_mixed_precision_end_nothing(make):
     learn.fit(2, 1e-3)
     assert len(learn.recorder.values) == 2
 
-# 16 bits on a CPU
+# 16 bits
 
 @pytest.fixture
-def bf16(monkeypatch): monkeypatch.setattr(heads, 'cpu_has_bf16', lambda: True)
+def bf16(monkeypatch): monkeypatch.setattr(heads, 'has_bf16', lambda device: True)
 
 def in_32_bits():
     product = torch.ones(2, 2) @ torch.ones(2, 2)
@@ -214,23 +215,40 @@ def test_nothing_stays_in_16_bits(make, bf16, error):
 def test_16_bits_are_close_to_32(bf16, monkeypatch):
     model, x = EncoderWithHead(create_encoder(), linear_head(128, 4)).eval(), torch.rand(4, 3, 32, 32)
     with torch.no_grad(): quick = model(x)
-    monkeypatch.setattr(heads, 'cpu_has_bf16', lambda: False)
+    monkeypatch.setattr(heads, 'has_bf16', lambda device: False)
     with torch.no_grad(): exact = model(x)
     assert not torch.equal(quick, exact) and torch.allclose(quick, exact, atol=.05)
 
 def test_an_exported_learner_works_where_the_instructions_are_missing(make, tmp_path, monkeypatch):
-    monkeypatch.setattr(heads, 'cpu_has_bf16', lambda: True)
+    monkeypatch.setattr(heads, 'has_bf16', lambda device: True)
     learn = make()
     learn.fit(1, 1e-3)
     learn.summary()
     learn.export(tmp_path/'model.pkl')
-    monkeypatch.setattr(heads, 'cpu_has_bf16', lambda: False)
+    monkeypatch.setattr(heads, 'has_bf16', lambda device: False)
     with warnings.catch_warnings():
         warnings.simplefilter('ignore')
         again = load_learner(tmp_path/'model.pkl')
     file = picture_files(learn.dls.path/'valid')[0]
     assert again.predict(file)[2].dtype == torch.float32
     assert isinstance(again.model[0], type(create_encoder()))
+
+def test_mixed_precision_that_was_asked_for_is_the_one_that_counts(bf16):
+    model, seen = EncoderWithHead(create_encoder(), linear_head(128, 4)), []
+    model[0].register_forward_hook(lambda m, i, o: seen.append(o.dtype))
+    with torch.autocast('cpu', torch.float16): model(torch.rand(4, 3, 32, 32))
+    model(torch.rand(4, 3, 32, 32))
+    assert seen == [torch.float16, torch.bfloat16]
+
+@pytest.mark.parametrize('capability, expected', [((7, 5), False), ((8, 0), True), ((9, 0), True)])
+def test_gpus_since_ampere_train_in_16_bits_and_channels_last(make, monkeypatch, capability, expected):
+    monkeypatch.setattr(torch.cuda, 'get_device_capability', lambda device: capability)
+    gpu = torch.device('cuda', 0)
+    assert heads.has_bf16(gpu) is expected
+    dls = make().dls
+    monkeypatch.setattr(type(dls), 'device', gpu)
+    learn = encoder_learner(dls, create_encoder(), linear_head)
+    assert any(isinstance(cb, ChannelsLast) for cb in learn.cbs) is expected
 
 # Frozen stages
 

@@ -13,7 +13,7 @@ import torch
 from torch import nn
 from fastai.vision.all import *
 from ..models.encoder import n_features
-from ..models.heads import EncoderWithHead
+from ..models.heads import EncoderWithHead, has_bf16
 
 # %% ../../nbs/transfer/01_training.ipynb #1d7b588b
 def check_batches(
@@ -86,6 +86,7 @@ def encoder_learner(
 )->Learner: # `model[0]` is the encoder, `model[1]` the head
     "What both learners have in common"
     model = EncoderWithHead(encoder, head(n_features(encoder), dls.c))
-    on_cpu = torch.device(getattr(dls, 'device', None) or default_device()).type == 'cpu'
-    own = [FiniteLoss(), FrozenEncoder(), *([ChannelsLast()] if on_cpu else [])]
+    device = torch.device(getattr(dls, 'device', None) or default_device())
+    channels_last = device.type == 'cpu' or has_bf16(device)
+    own = [FiniteLoss(), FrozenEncoder(), *([ChannelsLast()] if channels_last else [])]
     return Learner(dls, model, cbs=L(cbs) + own, **kwargs)
