@@ -19,11 +19,13 @@ def append(out, columns, rows):
         if new: writer.writeheader()
         writer.writerows(rows)
 
-def run_parts(parts, do, out, columns, key, known={}, minutes=None):
+def reached(row): return row.get('accuracy', row.get('rotation_accuracy'))
+
+def run_parts(parts, do, out, columns, key, known={}, minutes=None, score=reached):
     """Make every part, a named tuple, whose `key(row)` is in no row of `out`; `do(part)` gives its rows.
 
     `columns` are those of a row beside the fields of a part; `known` stands in every row, and so does the machine.
-    With `minutes`, no part is begun after that time.
+    With `minutes`, no part is begun after that time. The highest `score` of a part's rows is printed.
     """
     start = time.time()
     done = {key(row) for row in csv.DictReader(open(out, newline=''))} if out.exists() else set()
@@ -34,5 +36,5 @@ def run_parts(parts, do, out, columns, key, known={}, minutes=None):
         facts = machine()
         rows = [row | facts | known for row in timed(do, part)]
         append(out, [*part._fields, *columns, 'seconds', 'cpu_seconds', *known, *facts], rows)
-        best = max(row.get('accuracy', row.get('rotation_accuracy')) for row in rows)
+        best = max(map(score, rows))
         print(f"{', '.join(filter(None, key(part._asdict())))}: {best:.1%}, {rows[0]['seconds']:.0f} s", flush=True)

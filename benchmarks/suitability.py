@@ -1,23 +1,22 @@
 """Does an encoder that others trained tell which photos suit rotation? Photos of which a share was turned, asked anew.
 
-    python benchmarks/suitability.py ENCODER [--out FILE.csv] [--size N]
+    python benchmarks/suitability.py ENCODER [--out FILE.csv] [--size N] [--minutes N]
 
 ENCODER is timm/ARCH:FILE or the folder of a saved one. Of each collection 450 photos are copied, a share of them turned
 by 0, 90, 180 or 270 degrees at random: where half of the photos or more lie anyhow, a network that guesses turns has
 little to learn. `suitability` then asks the encoder about 150 of them, and learns from the others. Collections are those
 of fastai's folder that are there (flowers_160, cifar10, bccd_cells), and two drawn ones: things with a natural way up,
-and things that look the same when turned.
+and things that look the same when turned. Rows that stand in the CSV are not made again.
 """
 import argparse
-import csv
 import tempfile
-import time
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 from fastai.data.external import fastai_path
 from fastai.vision.all import get_image_files, noop
-from machine import machine
+from parts import run_parts
 from PIL import Image
 from selfsup.all import SYMMETRIC, UPRIGHT, draw_world, suitability
 
@@ -43,30 +42,34 @@ def turned(folder, share, out, n=450):
         im.save(out/f'{i:03}.png')
     return out
 
-def row(name, share, folder, encoder, size):
-    start = time.process_time()
+class Part(NamedTuple):
+    "One collection, a share of it turned"
+    collection:str
+    turned:float
+
+def key(row): return row['collection'], str(row['turned'])
+
+def ask(folder, encoder, size):
+    "What the encoder says of the photos in a folder"
     res = suitability(folder, size=size, n=300, n_ask=150, encoder=encoder, say=noop)
     whole, shuffled = (h.mean() for h in res.hits)
     t = res.table().iloc[-1]
-    return dict(collection=name, turned=share, whole=round(whole, 3), low=t['from'], high=t['to'],
-                shuffled=round(shuffled, 3), verdict=res.verdict, cpu_seconds=round(time.process_time() - start))
+    yield dict(whole=round(whole, 3), low=t['from'], high=t['to'], shuffled=round(shuffled, 3), verdict=res.verdict)
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument('encoder')
     parser.add_argument('--out', type=Path, default=Path(__file__).with_suffix('.csv'))
     parser.add_argument('--size', type=int, default=96)
+    parser.add_argument('--minutes', type=float, help='begin no row after this time')
     args = parser.parse_args()
-    known = machine() | dict(encoder=Path(args.encoder).name, size=args.size)
-    with tempfile.TemporaryDirectory() as tmp, open(args.out, 'w', newline='') as f:
-        writer, tmp = None, Path(tmp)
-        for name, folder in collections(tmp).items():
-            for share in SHARES:
-                found = row(name, share, turned(folder, share, tmp/f'{name} {share}'), args.encoder, args.size) | known
-                writer = writer or csv.DictWriter(f, list(found))
-                if f.tell() == 0: writer.writeheader()
-                writer.writerow(found)
-                f.flush()
-                print({k: found[k] for k in list(found)[:8]}, flush=True)
+    with tempfile.TemporaryDirectory() as tmp:
+        tmp = Path(tmp)
+        folders = collections(tmp)
+        def do(part): return ask(turned(folders[part.collection], part.turned, tmp/'-'.join(key(part._asdict()))),
+                                 args.encoder, args.size)
+        run_parts([Part(name, share) for share in SHARES for name in folders], do, args.out,
+                  'whole low high shuffled verdict'.split(), key, dict(encoder=Path(args.encoder).name, size=args.size),
+                  args.minutes, score=lambda row: row['whole'])
 
 if __name__ == '__main__': main()
