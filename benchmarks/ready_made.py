@@ -5,7 +5,8 @@
 Of each collection of fastai's data folder (flowers_160, cifar10, bccd_cells), and of drawn things, at most 3,000
 training photos are taken, and at most 2,000 for the test. The ready-made encoder is read frozen and fine-tuned; then
 the same after it has learned rotation on these photos; the same architecture with random weights; the small encoder
-after rotation; and the small one from scratch. Labels are drawn three times; encoders that learn rotation do so once.
+after rotation on some 90,000 pictures; and the small one from scratch. Labels are drawn three times; encoders that
+learn rotation do so once.
 All train for the same number of batches, the long run for eight times as many; each method chooses between two
 learning rates on a fifth of the labels of the first draw. Parts go to a CSV, and are skipped where they stand.
 `--smoke` makes every kind of part on a few drawn pictures.
@@ -36,12 +37,12 @@ class Size:
     seeds:int=3 # Draws of labels
     steps:int=100 # Batches of training with labels, of 32 photos
     long:int=8 # The long run is as many times as long
-    passes:int=30 # Of rotation with the small encoder
-    few_passes:int=3 # Of rotation that starts from the ready-made one
+    pictures:int=90_000 # Of rotation with the small encoder: photos times passes, which are at most 100
+    few_pictures:int=9_000 # Of rotation that starts from the ready-made one
     lrs:tuple=(1e-3, 3e-3) # Of training with labels
     rotate_lr:float=1e-3 # Of rotation that starts from the ready-made one
 
-SMOKE = Size(30, 12, (5,), 1, 2, 2, 1, 1)
+SMOKE = Size(30, 12, (5,), 1, 2, 2, 30, 30)
 
 class Collection(NamedTuple):
     "Photos, and at which size they are seen"
@@ -52,13 +53,12 @@ class Collection(NamedTuple):
 def collections(tmp, smoke):
     "Name to `Collection`"
     data = fastai_path('data')
-    found = dict(flowers=Collection(data/'flowers_160', 64, 96), cells=Collection(data/'bccd_cells', 64, 96))
-    found['CIFAR-10'] = Collection(data/'cifar10', 32, 64)
-    there = {} if smoke else {name: c for name, c in found.items() if c.folder.is_dir()}
+    found = {'CIFAR-10': Collection(data/'cifar10', 32, 64), 'flowers': Collection(data/'flowers_160', 48, 96),
+             'drawn': Collection(tmp/'world', 48, 64), 'cells': Collection(data/'bccd_cells', 48, 96)}
     few = dict(train=10, valid=2, test=4, classes=['house', 'car', 'cup'], size=32)
-    size = 32 if smoke else 64
-    world = draw_world(tmp/'world', **(few if smoke else dict(train=80, valid=10, test=40, size=size)))
-    return there | dict(drawn=Collection(world, size, size))
+    draw_world(tmp/'world', **(few if smoke else dict(train=80, valid=10, test=40, size=64)))
+    if smoke: return dict(drawn=Collection(tmp/'world', 32, 32))
+    return {name: c for name, c in found.items() if c.folder.is_dir()}
 
 FROZEN = 'ready-made, frozen', 'ready-made + rotation, frozen', 'random weights, frozen', 'rotation, frozen'
 TUNED = 'ready-made, fine-tuned', 'ready-made + rotation, fine-tuned', 'random weights, trained', \
@@ -116,8 +116,8 @@ def rotate(lab, part):
     "Rotation on the training photos, without labels"
     s, small = lab.s, part.method == 'rotation'
     dls = lab.loaders(lab.opener.size if small else lab.ready_size)
-    learn = train_rotation(dls, 'small' if small else lab.ready(), s.passes if small else s.few_passes,
-                           4e-3 if small else s.rotate_lr, say=noop)
+    passes = min(100, (s.pictures if small else s.few_pictures)//len(dls.train_ds))
+    learn = train_rotation(dls, 'small' if small else lab.ready(), passes, 4e-3 if small else s.rotate_lr, say=noop)
     size = {} if small else dict(size=lab.ready_size)
     save_encoder(learn.model[0], lab.work/part.method, **size)
     yield dict(rotation_accuracy=round(learn.recorder.values[-1][-1], 4), passes=learn.n_epoch)

@@ -2,7 +2,9 @@
 import csv
 import sys
 from pathlib import Path
-from selfsup.all import draw_world
+import timm
+from safetensors.torch import save_file
+from selfsup.all import draw_world, load_encoder
 
 ROOT = Path(__file__).parent.parent
 
@@ -35,3 +37,17 @@ def test_cifar10_in_parts(tmp_path, monkeypatch, capsys):
         rows = csv.DictReader(text.splitlines())
         return sorted(tuple(v for k, v in row.items() if 'seconds' not in k) for row in rows)
     assert strip(out.read_text()) == strip(first)  # the same seed, the same figures
+
+def test_ready_made_in_parts(tmp_path, monkeypatch):
+    "Each kind of part has a row for every draw, at the size of the weights; given again, nothing is made"
+    monkeypatch.syspath_prepend(str(ROOT/'benchmarks'))
+    import ready_made as r
+    save_file(timm.create_model('resnet10t').state_dict(), tmp_path/'theirs.safetensors')
+    weights, out = f"timm/resnet10t:{tmp_path/'theirs.safetensors'}", tmp_path/'out.csv'
+    r.run(weights, out, tmp_path/'work', smoke=True)
+    rows, first = list(csv.DictReader(open(out))), out.read_text()
+    assert [row['method'] for row in rows] == ['rotation', 'ready-made + rotation', *r.FROZEN, *r.TUNED]
+    assert all(row['rotation_accuracy'] or row['accuracy'] for row in rows)
+    assert load_encoder(tmp_path/'work'/'drawn'/'ready-made + rotation').meta['arch'] == 'resnet10t'
+    r.run(weights, out, tmp_path/'work', smoke=True)
+    assert out.read_text() == first
