@@ -13,6 +13,7 @@ import warnings
 import numpy as np
 import pandas as pd
 import matplotlib.pyplot as plt
+from copy import deepcopy
 from fastai.vision.all import *
 from ..data.budget import label_subset
 from ..data.photos import PhotoSet
@@ -47,9 +48,9 @@ def watched_photos(
 class WatchFeatures(Callback):
     "Put a downstream score of the frozen encoder, `model[0]`, beside the accuracy of the pretext task"
     order = Recorder.order + 1
-    files, say = None, staticmethod(warnings.warn)  # of one that was loaded
+    files, best, say = None, None, staticmethod(warnings.warn)  # of one that was loaded
     task = None  # of the learner, once it has trained
-    _stateattrs = ('files', 'codes', 'opener', 'say')  # what fastai leaves out of a pickle
+    _stateattrs = ('files', 'codes', 'opener', 'say', 'best')  # what fastai leaves out of a pickle
     def __init__(self,
         photos:PhotoSet, # Labelled photos, as for `watched_photos`
         opener:OpenSquare, # Opens them
@@ -57,6 +58,7 @@ class WatchFeatures(Callback):
         every:int=1, # Epochs between scores; the last epoch of a fit is always scored
         probe:str='knn', # 'knn', the vote of 20 neighbours, or 'linear', a linear classifier
         seed:int=0, # Picks the labels
+        keep_best:bool=False, # Keep a copy of the encoder with the highest score as `best`
         say=warnings.warn, # Gets a warning, each kind once
     ):
         if probe not in ('knn', 'linear'): raise InputError(f"probe is {probe!r}; give 'knn' or 'linear'.")
@@ -64,6 +66,7 @@ class WatchFeatures(Callback):
             raise InputError(f'every is {every}; give a whole number of epochs, at least 1.')
         self._take(*watched_photos(photos, labels, seed))
         self.opener, self.every, self.kind, self.say = opener, every, probe, say
+        self.keep_best, self.best = keep_best, None
         self.history, self.said, self.hits = [], set(), []
         self.trained, self.n_epochs, self.n_batches = False, 0, 0
 
@@ -128,6 +131,7 @@ def after_epoch(self:WatchFeatures):
     self.trained, self.n_epochs = False, self.n_epochs + 1
     if self.n_epochs % self.every and self.epoch < self.n_epoch - 1: return
     self._add(*by_picture(self.hits, 1))
+    if self.keep_best: self._keep()
     self._warn()
 
 @patch
@@ -139,6 +143,15 @@ def _add(self:WatchFeatures, value, error):
         'epoch': self.n_epochs,
         f'{name} accuracy': value, f'{name} error': error, f'{name} chance': self.task.chance,
         'score': s, 'score error': (s*(1 - s)/len(scored))**.5, 'score chance': chance})
+
+# %% ../../nbs/pretext/09_watched_features.ipynb #9ke30002
+@patch
+def _keep(self:WatchFeatures):
+    "Copy the encoder if its score is the highest so far"
+    score = self.history[-1]['score']
+    if self.best and score <= self.best.meta['watched']['score']: return
+    self.best = deepcopy(self.model[0])
+    self.best.meta['watched'] = dict(epoch=self.n_epochs, score=score, labels=len(self.codes))
 
 # %% ../../nbs/pretext/09_watched_features.ipynb #79931ef9
 def at_chance(
