@@ -2,11 +2,17 @@
 import csv
 import sys
 from pathlib import Path
+import pytest
 import timm
-from safetensors.torch import save_file
+from safetensors.torch import load_file, save_file
 from selfsup.all import draw_world, load_encoder
 
 ROOT = Path(__file__).parent.parent
+
+def strip(text):
+    "The rows of a CSV without their times"
+    times = {'seconds', 'cpu_seconds', 'photos_a_second', 'tflop_a_second'}
+    return sorted(tuple(v for k, v in row.items() if k not in times) for row in csv.DictReader(text.splitlines()))
 
 def test_cifar10_in_parts(tmp_path, monkeypatch, capsys):
     "Each kind of part ends in rows; given again, the command runs those that are missing, and no other"
@@ -32,10 +38,6 @@ def test_cifar10_in_parts(tmp_path, monkeypatch, capsys):
     out.write_text(''.join(line for line in first.splitlines(True) if not line.startswith('from scratch,0')))
     r.run('smoke', world, out, work)
     assert capsys.readouterr().out.count('from scratch') == 1
-    def strip(text):
-        "The rows without their times"
-        rows = csv.DictReader(text.splitlines())
-        return sorted(tuple(v for k, v in row.items() if 'seconds' not in k) for row in rows)
     assert strip(out.read_text()) == strip(first)  # the same seed, the same figures
 
 def test_ready_made_in_parts(tmp_path, monkeypatch):
@@ -51,3 +53,47 @@ def test_ready_made_in_parts(tmp_path, monkeypatch):
     assert load_encoder(tmp_path/'work'/'drawn'/'ready-made + rotation').meta['arch'] == 'resnet10t'
     r.run(weights, out, tmp_path/'work', smoke=True)
     assert out.read_text() == first
+
+@pytest.fixture
+def paper(tmp_path, monkeypatch):
+    "The module of the paper's experiments, and its `run` at a size of its own"
+    monkeypatch.syspath_prepend(str(ROOT/'benchmarks'))
+    import rotnet_paper as r
+    world = draw_world(tmp_path/'world', train=2, valid=1, test=2, size=32, classes=['house', 'car'])
+    def run(recipe='fast', out=tmp_path/'out.csv', work=tmp_path/'work', passes=1):
+        monkeypatch.setitem(r.SIZES, 'smoke', r.Size(labels=(2, 3), seeds=1, passes=passes, bs=3))
+        r.run('smoke', recipe, world, out, work)
+        return out.read_text()
+    return r, run
+
+def test_paper_in_parts(paper, tmp_path):
+    "Each kind of part ends in a row; given again, the command adds nothing, and makes anew what is gone"
+    r, run = paper
+    first = run()
+    rows = list(csv.DictReader(first.splitlines()))
+    assert {row['method'] for row in rows} == {*r.METHODS, 'pretraining'}
+    assert len(rows) == len(set(r.parts('smoke', 'fast'))) == len({r.key(row) for row in rows})
+    for row in rows: assert row['rotation_accuracy' if row['method'] == 'pretraining' else 'accuracy']
+    assert run() == first
+    gone = [line for line in first.splitlines(True) if ',nin3,0 90 180 270,,' in line or '"random, conv"' in line]
+    (tmp_path/'out.csv').write_text(''.join(line for line in first.splitlines(True) if line not in gone))
+    again = run()
+    assert len(gone) == 2 and strip(again) == strip(first) and not any(line in again for line in gone)
+
+@pytest.mark.parametrize('recipe', ['paper', 'fast'])
+def test_stopped_pretraining_goes_on(paper, tmp_path, monkeypatch, recipe):
+    "Weights and figures of a pretraining that was stopped are those of one that was not"
+    r, run = paper
+    part = next(r.parts('smoke', recipe))._replace(arch='small')
+    monkeypatch.setattr(r, 'parts', lambda *args: [part])
+    whole = run(recipe, tmp_path/'whole.csv', tmp_path/'whole', passes=2)
+    class Stop(r.ValidateLast):
+        def before_epoch(self):
+            if self.epoch == 1: raise KeyboardInterrupt
+    with monkeypatch.context() as m:
+        m.setattr(r, 'ValidateLast', Stop)
+        with pytest.raises(KeyboardInterrupt): run(recipe, passes=2)
+    assert list((tmp_path/'work').rglob('unfinished/encoder.pt'))
+    assert strip(run(recipe, passes=2)) == strip(whole)
+    weights, wanted = (load_file(next((tmp_path/name).rglob('*.safetensors'))) for name in ('work', 'whole'))
+    assert all((weights[name] == wanted[name]).all() for name in wanted)

@@ -9,6 +9,7 @@ __all__ = ['KeepTraining', 'check_state_room']
 
 # %% ../../nbs/transfer/06_resume.ipynb #a5336790
 from ..run_folder import RunFolder
+from collections import defaultdict
 from io import BytesIO
 import numpy as np
 import torch
@@ -41,7 +42,7 @@ class KeepTraining(Callback):
 def _load(self:KeepTraining, state):
     "Take over what was kept"
     self.model.load_state_dict(state['model'])
-    self.opt.state = dict(zip(self.opt.all_params().itemgot(0), state['opt']))
+    self._optimizer().state = defaultdict(dict, zip(self.opt.all_params().itemgot(0), state['opt']))
     self.first, self.values = state['epochs'], state['values']
     self._done(state['epochs'])
     self.recorder.smooth_loss.val, self.recorder.smooth_loss.count = state['loss']
@@ -51,11 +52,15 @@ def _keep(self:KeepTraining):
     "Write the state after this epoch"
     smooth = self.recorder.smooth_loss
     loss = smooth.val.as_subclass(Tensor), smooth.count
-    state = dict(model=self.model.state_dict(), opt=[dict(self.opt.state[p]) for p in self.opt.all_params().itemgot(0)],
+    of = self._optimizer().state
+    state = dict(model=self.model.state_dict(), opt=[dict(of[p]) for p in self.opt.all_params().itemgot(0)],
                  epochs=self.epoch + 1, values=[list(row) for row in self.recorder.values], loss=loss)
     data = BytesIO()
     torch.save(state, data)
     if self.folder.keep(self.file, data.getvalue()): self._done(self.epoch + 1)
+
+@patch
+def _optimizer(self:KeepTraining): return self.opt.opt if isinstance(self.opt, OptimWrapper) else self.opt
 
 @patch
 def _done(self:KeepTraining, epochs): self.folder.done = f'{epochs} of {self.n_epoch} epochs are'
