@@ -3,12 +3,12 @@
     python benchmarks/ready_made.py timm/ARCH:FILE [--out FILE.csv] [--work FOLDER] [--minutes N] [--smoke]
 
 Of each collection of fastai's data folder (flowers_160, cifar10, bccd_cells), and of drawn things, at most 3,000
-training photos are taken, and at most 2,000 for the test. The ready-made encoder is read frozen and fine-tuned; then
-the same after it has learned rotation on these photos; the same architecture with random weights; the small encoder
-after rotation on some 90,000 pictures; and the small one from scratch. Labels are drawn three times; encoders that
-learn rotation do so once.
-All train for the same number of batches, the long run for eight times as many; each method chooses between two
-learning rates on a fifth of the labels of the first draw. Parts go to a CSV, and are skipped where they stand.
+training photos are taken, and at most 2,000 for the test. The ready-made encoder is read frozen and fine-tuned, at 64
+pixels where photos are small and at 96 else, and frozen at 160 as well; then the same after it has learned rotation on
+these photos; the same architecture with random weights; the small encoder after rotation on some 90,000 pictures; and
+the small one from scratch. Labels are drawn three times; encoders that learn rotation do so once. All train for the
+same number of batches, the long run for eight times as many; each method chooses between two learning rates on a fifth
+of the labels of the first draw. Parts go to a CSV, and are skipped where they stand.
 `--smoke` makes every kind of part on a few drawn pictures.
 """
 import argparse
@@ -41,8 +41,9 @@ class Size:
     few_pictures:int=9_000 # Of rotation that starts from the ready-made one
     lrs:tuple=(1e-3, 3e-3) # Of training with labels
     rotate_lr:float=1e-3 # Of rotation that starts from the ready-made one
+    large:int=160 # Side of the photos that the ready-made one also reads frozen
 
-SMOKE = Size(30, 12, (5,), 1, 2, 2, 30, 30)
+SMOKE = Size(30, 12, (5,), 1, 2, 2, 30, 30, large=48)
 
 class Collection(NamedTuple):
     "Photos, and at which size they are seen"
@@ -60,7 +61,8 @@ def collections(tmp, smoke):
     if smoke: return dict(drawn=Collection(tmp/'world', 32, 32))
     return {name: c for name, c in found.items() if c.folder.is_dir()}
 
-FROZEN = 'ready-made, frozen', 'ready-made + rotation, frozen', 'random weights, frozen', 'rotation, frozen'
+FROZEN = 'ready-made, frozen', 'ready-made + rotation, frozen', 'random weights, frozen', 'rotation, frozen', \
+         'ready-made on large pictures, frozen'
 TUNED = 'ready-made, fine-tuned', 'ready-made + rotation, fine-tuned', 'random weights, trained', \
         'rotation, fine-tuned', 'from scratch', 'from scratch, long'
 
@@ -93,9 +95,10 @@ class Lab:
         self.rates = {}
     @cached_property
     def benchmark(self): return Benchmark(self.photos, self.opener, [self.s.steps], 32, self.s.lrs)
-    def ready(self):
+    def ready(self, size=None):
+        "The ready-made encoder, for pictures of the collection's size or another"
         arch, _, file = asked_for(self.weights)
-        return load_encoder(f'timm/{arch}@{self.ready_size}:{file}')
+        return load_encoder(f'timm/{arch}@{size or self.ready_size}:{file}')
     def loaders(self, size, bs=32): return pretext_dls(self.photos, OpenSquare(size), bs=bs, say=noop)
     @cached_property
     def random(self):
@@ -109,7 +112,8 @@ class Lab:
     @cached_property
     def encoders(self):
         "What a method starts from, by the first part of its name"
-        return {'ready-made': self.ready(), 'random weights': self.random, 'from scratch': 'small',
+        return {'ready-made': self.ready(), 'ready-made on large pictures': self.ready(self.s.large),
+                'random weights': self.random, 'from scratch': 'small',
                 **{method: self.learned(method) for method in ('rotation', 'ready-made + rotation')}}
 
 def rotate(lab, part):
