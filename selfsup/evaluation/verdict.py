@@ -66,7 +66,7 @@ def _headline(kind, f):
 # %% ../../nbs/evaluation/04_verdict.ipynb #99bf8c2a
 _where = {1: 'ahead of', 0: 'not shown to differ from', -1: 'behind'}
 _short = "'from scratch', the same training without pretraining"
-_long = ("'from scratch, long', trained without pretraining for as many steps as pretraining and fine-tuning "
+_long = ("'from scratch, long', trained without pretraining on as many pictures as pretraining and fine-tuning "
          'together')
 
 def _points(d): return f'{d.points:+.1f} points, 95 % interval {d.low:+.1f} to {d.high:+.1f}'

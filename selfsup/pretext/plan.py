@@ -57,7 +57,7 @@ def shortage(
     passes = f'More passes ({default_epochs(photos)}) or more' if epochs < default_epochs(photos) else 'More'
     often = counted(epochs, 'pass', 'passes')
     return (f'Pretraining shows the network {seen:,} pictures ({photos:,} photos, {often}); '
-            f'on CIFAR-10 100,000 gained 7 points and 490,000 13. {passes} photos without labels may give more.')
+            f'where it gained much, on CIFAR-10, it saw 490,000. {passes} photos without labels may give more.')
 
 # %% ../../nbs/pretext/05_plan.ipynb #ff94bd70
 def training_views(
