@@ -76,6 +76,20 @@ def test_a_bare_name_is_fresh_where_that_makes_sense(theirs):
     assert torch.equal(given.model.conv1[0].weight, theirs[0].conv1[0].weight)
     with pytest.raises(InputError, match='pretrained asks'): as_encoder(theirs[1], pretrained=True)
 
+def test_finetune_says_what_it_starts_from(world, tmp_path, monkeypatch):
+    "timm/ARCH are weights, as everywhere; a bare name is an architecture, and that is told"
+    asked, lines = [], []
+    def make(name, pretrained=False, **kwargs):
+        asked.append(pretrained)
+        return create_model(name, **kwargs)
+    create_model = timm.create_model
+    monkeypatch.setattr('timm.create_model', make)
+    quick = dict(steps=1, bs=4, size=32)
+    finetune(world, 'timm/resnet10t', tmp_path/'weights', say=lines.append, **quick)
+    assert True in asked and not any('from scratch' in str(line) for line in lines)
+    finetune(world, 'small', tmp_path/'fresh', say=lines.append, **quick)
+    assert "'small' is an architecture, so this is a training from scratch" in lines
+
 def test_the_classifier_may_be_missing(theirs, tmp_path):
     state = {k: v for k, v in theirs[0].state_dict().items() if not k.startswith('fc.')}
     torch.save(state, tmp_path/'headless.pth')

@@ -16,8 +16,9 @@ from ..console import Progress, counted, say
 from ..data.budget import label_subset, parse_budget
 from ..data.photos import PhotoSet, read_photos
 from ..data.squares import OpenSquare
+from ..models.encoder import create_encoder, is_saved
 from ..models.normalization import normalization_of
-from ..models.saved import ENCODER, as_encoder, picture_size
+from ..models.saved import ENCODER, load_encoder, picture_size
 from ..output import write_together
 from ..report import write_result
 from ..run_folder import run_folder
@@ -112,7 +113,7 @@ def hits_on_test(
 # %% ../../nbs/transfer/04_finetune.ipynb #2c4ad856
 def finetune(
     folder:str, # Photos: train/CLASS, test/CLASS, ..., or CLASS alone
-    encoder:str, # encoder.safetensors of a pretraining, or its folder (with a slash); or an arch, such as small
+    encoder:str, # FOLDER/ of a pretraining; or timm/ARCH[:FILE], ready-made weights; or an arch such as small, from scratch
     out:str, # New folder for model.safetensors, model.json, model.pkl, result.json and files.csv
     labels:str='100%', # Labels to use: a number a class, such as 10, or a share, such as 10%
     freeze:bool=False, # Train the head alone
@@ -143,10 +144,14 @@ def _check_terms(labels, steps, lr, bs, seed):
     check_rate(lr)
     parse_budget(labels)
 
+def _is_fresh(encoder):
+    "Is an architecture named, and no weights?"
+    return not is_saved(encoder) and not str(encoder).startswith('timm/')
+
 def _begin_with(encoder, cut, seed):
     "The encoder before it is trained, fresh weights included"
     set_seed(seed)
-    body = as_encoder(encoder)
+    body = create_encoder(encoder) if _is_fresh(encoder) else load_encoder(encoder)
     return body if cut is None else body.cut(cut)
 
 # %% ../../nbs/transfer/04_finetune.ipynb #b129b278
@@ -157,6 +162,7 @@ def _finetune(run, body, say):
     run.check_room(2*sum(p.nbytes for p in body.state_dict().values()))
     photos, opener = open_photos(s['folder'], s['labels_csv'], s['size'], body.meta, say)
     idxs = label_subset(photos.labels('train'), s['labels'], s['seed'])
+    if _is_fresh(s['encoder']): say(f"'{s['encoder']}' is an architecture, so this is a training from scratch")
     with Progress(3*s['steps']*s['bs'] + len(photos.files('test')), 'fine-tuning', say) as progress:
         learn = train_labelled(photos, idxs, opener, body, s['steps'], s['lr'], s['bs'], s['freeze'], seed=s['seed'],
                                progress=progress)
