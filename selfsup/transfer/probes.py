@@ -149,7 +149,8 @@ class LayerProbe:
     chosen:bool=True # Were there labels to choose it by? If not, it is the last
     def __repr__(self):
         best = 'best on held-out labels' if self.chosen else 'nothing to choose by, so the last'
-        return f'{self.table.round(3).to_string()}\n{best}: stage {self.best}'
+        shown = self.table.round(3).assign(C=[f'{c:g}' for c in self.table.C], features=self.table.features.astype(int))
+        return f'{shown.to_string()}\n{best}: stage {self.best}'
 
 # %% ../../nbs/transfer/05_probes.ipynb #d46db08f
 def layer_probe(
