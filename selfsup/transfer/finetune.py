@@ -16,9 +16,9 @@ from ..console import Progress, counted, say
 from ..data.budget import label_subset, parse_budget
 from ..data.photos import PhotoSet, read_photos
 from ..data.squares import OpenSquare
-from ..models.encoder import create_encoder, is_saved
+from ..models.encoder import is_saved
 from ..models.normalization import normalization_of
-from ..models.saved import ENCODER, load_encoder, picture_size
+from ..models.saved import ENCODER, as_encoder, load_encoder, picture_size
 from ..output import write_together
 from ..report import write_result
 from ..run_folder import run_folder
@@ -133,7 +133,9 @@ def finetune(
     size = picture_size(size, body)
     settings = dict(folder=str(folder), encoder=str(encoder), labels=labels, freeze=freeze, labels_csv=labels_csv,
                     cut=cut, steps=steps, lr=lr, bs=bs, size=size, seed=seed)
-    with run_folder(out, settings, photos=folder, say=say) as run: return _finetune(run, body, say)
+    with run_folder(out, settings, photos=folder, say=say) as run:
+        if _is_fresh(encoder): say(f"'{encoder}' is an architecture, so this is a training from scratch")
+        return _finetune(run, body, say)
 
 # %% ../../nbs/transfer/04_finetune.ipynb #2c4ad857
 def _check_terms(labels, steps, lr, bs, seed):
@@ -146,12 +148,13 @@ def _check_terms(labels, steps, lr, bs, seed):
 
 def _is_fresh(encoder):
     "Is an architecture named, and no weights?"
-    return not is_saved(encoder) and not str(encoder).startswith('timm/')
+    return isinstance(encoder, str) and not is_saved(encoder) and not encoder.startswith('timm/')
 
 def _begin_with(encoder, cut, seed):
     "The encoder before it is trained, fresh weights included"
     set_seed(seed)
-    body = create_encoder(encoder) if _is_fresh(encoder) else load_encoder(encoder)
+    weights = isinstance(encoder, str) and not _is_fresh(encoder)
+    body = load_encoder(encoder) if weights else as_encoder(encoder)
     return body if cut is None else body.cut(cut)
 
 # %% ../../nbs/transfer/04_finetune.ipynb #b129b278
@@ -162,7 +165,6 @@ def _finetune(run, body, say):
     run.check_room(2*sum(p.nbytes for p in body.state_dict().values()))
     photos, opener = open_photos(s['folder'], s['labels_csv'], s['size'], body.meta, say)
     idxs = label_subset(photos.labels('train'), s['labels'], s['seed'])
-    if _is_fresh(s['encoder']): say(f"'{s['encoder']}' is an architecture, so this is a training from scratch")
     with Progress(3*s['steps']*s['bs'] + len(photos.files('test')), 'fine-tuning', say) as progress:
         learn = train_labelled(photos, idxs, opener, body, s['steps'], s['lr'], s['bs'], s['freeze'], seed=s['seed'],
                                progress=progress)
