@@ -128,7 +128,7 @@ def finetune(
 )->dict: # What result.json holds
     "Fine-tune an encoder on labelled photos, and test it"
     _check_terms(labels, steps, lr, bs, seed)
-    body = _begin_with(encoder, cut, seed)
+    body = _begin_with(encoder, size, cut, seed)
     size = picture_size(size, body)
     settings = dict(folder=str(folder), encoder=str(encoder), labels=labels, freeze=freeze, labels_csv=labels_csv,
                     cut=cut, steps=steps, lr=lr, bs=bs, size=size, seed=seed)
@@ -143,10 +143,10 @@ def _check_terms(labels, steps, lr, bs, seed):
     check_rate(lr)
     parse_budget(labels)
 
-def _begin_with(encoder, cut, seed):
+def _begin_with(encoder, size, cut, seed):
     "The encoder before it is trained, fresh weights included"
     set_seed(seed)
-    body = as_encoder(encoder)
+    body = as_encoder(encoder, size=size)
     return body if cut is None else body.cut(cut)
 
 # %% ../../nbs/transfer/04_finetune.ipynb #b129b278
