@@ -19,6 +19,7 @@ from pathlib import Path
 import torch
 import torch.nn.functional as F
 import torchvision
+from fastcore.basics import patch
 from torch import nn
 
 # %% ../../nbs/models/01_encoder.ipynb #2790854a
@@ -178,7 +179,11 @@ def _timm_has(name):
 # %% ../../nbs/models/01_encoder.ipynb #569dbcea
 class TimmEncoder(nn.Module):
     "A timm model with the methods of `Encoder`"
-    def __init__(self, name, pretrained=False, **how): # More for timm, such as `img_size`
+    def __init__(self,
+        name:str, # timm's
+        pretrained:bool=False, # ImageNet weights
+        **how # More for `timm.create_model`, such as `img_size`
+    ):
         import timm
         super().__init__()
         self.model = timm.create_model(name, pretrained=pretrained, num_classes=0, **how)
@@ -190,15 +195,6 @@ class TimmEncoder(nn.Module):
     def n_stages(self)->int: return self.meta['stages']
     def forward(self, x): return self.features(x)[-1]
     def groups(self)->list: return [self]
-
-    def features(self, x):
-        "The feature map after every stage"
-        wanted = dict(indices=list(range(self.n_stages)), output_fmt='NCHW')
-        if self.n_stages < self.most:
-            return self.model.forward_intermediates(x, stop_early=True, intermediates_only=True, **wanted)
-        last, maps = self.model.forward_intermediates(x, **wanted)
-        return [*maps[:-1], _as_map(last, maps[-1], getattr(self.model, 'output_fmt', 'NCHW'))]
-
     def cut(self, n):
         "A new encoder of the first `n` stages; the weights are shared"
         res = copy(self)
@@ -206,6 +202,15 @@ class TimmEncoder(nn.Module):
         return res
 
 # %% ../../nbs/models/01_encoder.ipynb #569dbceb
+@patch
+def features(self:TimmEncoder, x):
+    "The feature map after every stage"
+    wanted = dict(indices=list(range(self.n_stages)), output_fmt='NCHW')
+    if self.n_stages < self.most:
+        return self.model.forward_intermediates(x, stop_early=True, intermediates_only=True, **wanted)
+    last, maps = self.model.forward_intermediates(x, **wanted)
+    return [*maps[:-1], _as_map(last, maps[-1], getattr(self.model, 'output_fmt', 'NCHW'))]
+
 def _as_map(last, like, fmt):
     "What timm's `forward_features` gives, as a map B×C×H×W; tokens get the sides of `like`, the map of the last stage"
     h, w = like.shape[-2:]
@@ -246,8 +251,8 @@ _SIDES = 32, 48, 56, 64, 96, 112, 128, 160, 192, 224, 256, 288, 384 # In pixels,
 def _no_maps(name, size, own, takes):
     "An error for an architecture that does not take `size`; it names sizes that it `takes`, one near and its `own`"
     if not takes(own):
-        return InputError(f"arch '{name}' gives no feature maps B×C×H×W that can be trained and saved; give another one, "
-                          'such as small.')
+        return InputError(f"arch '{name}' gives no feature maps B×C×H×W that can be trained and saved; give another "
+                          'one, such as small.')
     near = sorted(set(_SIDES) - {size}, key=lambda s: abs(s - size))[:4]
     serve = sorted({own, next(filter(takes, near), own)})
     return InputError(f"arch '{name}' takes no pictures of {size}×{size} pixels; give size "
