@@ -62,7 +62,8 @@ class Row:
 
     def __str__(self):
         at = [f"{s}: {'×'.join(map(str, self.maps[s])) if s in self.maps else 'refused'}" for s in SIZES]
-        facts = f'{self.parameters/1e6:6.1f} M, {self.stages:2} stages, {self.trained:4.0%} trained, {self.difference:g} off'
+        facts = (f'{self.parameters/1e6:6.1f} M, {self.stages:2} stages, {self.trained:4.0%} trained, '
+                 f'{self.difference:g} off')
         why = next(iter(self.refused.values()), '')
         return '  '.join([f'{self.name:36}', *([facts, ', '.join(at)] if self.maps else []), why])
 
@@ -107,7 +108,8 @@ def share_trained(encoder, size):
 def train(encoder, size):
     "One step of a learner"
     set_seed(0)
-    before, batch = [p.detach().clone() for p in encoder.parameters()], list(zip(torch.rand(4, 3, size, size), range(4)))
+    before = [p.detach().clone() for p in encoder.parameters()]
+    batch = list(zip(torch.rand(4, 3, size, size), range(4)))
     dls = DataLoaders(TfmdDL(batch, bs=4), TfmdDL(batch, bs=4), device='cpu')
     dls.c = 4
     learn = encoder_learner(dls, encoder, linear_head, loss_func=CrossEntropyLossFlat(), opt_func=SGD)
@@ -117,7 +119,7 @@ def train(encoder, size):
 def difference(encoder, size):
     "The largest difference of a feature after saving and loading"
     x = torch.rand(2, 3, size, size)
-    encoder.to(memory_format=torch.contiguous_format)  # a learner on a CPU puts the channels last, which rounds otherwise
+    encoder.to(memory_format=torch.contiguous_format)  # a learner may have put the channels last, which rounds otherwise
     with TemporaryDirectory() as folder, torch.no_grad():
         again = load_encoder(save_encoder(encoder, folder, size=size)).eval()
         return max((a - b).abs().max().item() for a, b in zip(encoder.eval().features(x), again.features(x)))

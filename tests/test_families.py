@@ -62,7 +62,8 @@ def test_to_make_sure_takes_no_random_numbers():
 
 @pytest.fixture(scope='module')
 def world(tmp_path_factory):
-    return draw_world(tmp_path_factory.mktemp('data')/'world', train=10, valid=3, test=3, classes=['house', 'car'], size=32)
+    path = tmp_path_factory.mktemp('data')/'world'
+    return draw_world(path, train=10, valid=3, test=3, classes=['house', 'car'], size=32)
 
 @pytest.fixture(scope='module')
 def made_for_64(tmp_path_factory):
@@ -84,7 +85,8 @@ def test_commands_refuse_a_file_before_they_look_for_photos(command, made_for_64
     assert not (tmp_path/'out').exists()
 
 def test_compare_takes_an_encoder_at_its_size_or_refuses_it(made_for_64, tmp_path):
-    with pytest.raises(InputError, match="'nowhere'"): compare('nowhere', encoder=f'mine={made_for_64}', size=32, say=noop)
+    with pytest.raises(InputError, match="'nowhere'"):
+        compare('nowhere', encoder=f'mine={made_for_64}', size=32, say=noop)
     save_encoder(create_encoder('timm/test_maxvit'), tmp_path, size=None)  # then it is that of the comparison
     with pytest.raises(InputError, match="'timm/test_maxvit' takes no pictures of 64×64 pixels; give size 160,"):
         compare('nowhere', encoder=f'mine={tmp_path}/', say=noop)
