@@ -16,7 +16,7 @@ demo: $(VENV)/installed  ## Install the package into .venv and run selfsup demo
 test: $(VENV)/installed-dev  ## Install what developers need into .venv and run every check
 	$(BIN)/python tools/check.py
 
-test-all: $(VENV)/installed-dev  ## Run every check, the long pages, killed runs and full disks, and the slow pages at tiny sizes
+test-all: $(VENV)/installed-dev  ## Run every check, the long pages, killed runs and full disks, every family of architectures, and the slow pages at tiny sizes
 	$(BIN)/python tools/check.py --slow
 
 prepare: $(VENV)/installed-dev  ## Clean and export the notebooks, and make README.md and llms.txt from them

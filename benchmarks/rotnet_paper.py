@@ -27,9 +27,9 @@ The supervised network is NIN with 3 blocks, which are as many as block 2 and th
 Ours, in `paper` too: the rate of fine-tuning, of which the code has none (a tenth of the head's); the end of the
 non-linear classifier after 50 passes, where the code goes on to 100 at the lowest rate; crops continued by reflection,
 not by black; the pixels' scale, ImageNet's; batch normalisation before the linear head of the pretext task and of the
-supervised network; the smaller map after block 3 of 4 or 5, a default of the code that it switches off for CIFAR-10;
-labels drawn in each seed, not the first of each class; batch normalisation of the random network that has settled on
-the photos; hidden corners with eight angles; torch's initial weights; mixed precision (bfloat16) on a GPU.
+supervised network; labels drawn in each seed, not the first of each class; batch normalisation of the random network
+that has settled on the photos; hidden corners with eight angles; torch's initial weights; mixed precision (bfloat16)
+on a GPU.
 
 `gflop_a_view` counts a view of training forwards and backwards, a multiplication and an addition as two, and
 `tflop_a_second` is that times the views of training a second. Photos are counted in `photos_a_second`.

@@ -168,3 +168,8 @@ def test_an_epoch_that_was_interrupted_leaves_no_row(watched):
     with pytest.raises(KeyboardInterrupt): watched.fit(1, 1e-3, cbs=Stop())
     watched.validate()
     assert len(watched.watch_features.history) == rows
+
+def test_maps_of_a_timm_encoder_are_not_turned_round():
+    enc = create_encoder('timm/test_mambaout', size=64).eval()  # its first stage gives 16×16×16
+    x = torch.rand(2, 3, 64, 64)
+    with torch.no_grad(): assert all(map(torch.equal, stage_outputs(enc, x).values(), enc.features(x)))

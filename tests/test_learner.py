@@ -67,7 +67,7 @@ def test_training_goes_on_from_a_saved_encoder(world, tmp_path):
     dls = turned(world, angles=(0, 180))
     learn = rotation_learner(dls, tmp_path/'run')
     assert same(state(learn.model[0]), state(enc))
-    assert learn.model[0].meta == dict(arch='nin3', family='own', stages=3, pretext={'name': 'rotation', 'angles': [0, 180]},
+    assert learn.model[0].meta == dict(arch='nin3', family='own', stages=3, size=32, pretext={'name': 'rotation', 'angles': [0, 180]},
                                        normalization=HALF)
     with pytest.raises(InputError, match='pretrained'): rotation_learner(dls, tmp_path/'run', pretrained=True)
 

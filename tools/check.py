@@ -163,6 +163,10 @@ def kills(tree, shared):
     said = run(sys.executable, '-m', 'pytest', '-q', '-rs', '-n', 2, 'tests/kills.py', cwd=tree, path=[tree], OMP_NUM_THREADS='1')
     return [line for line in said.splitlines() if line.startswith('SKIPPED')]
 
+@check('every family of architectures works, or is refused with what serves',
+       'run: .venv/bin/python tests/families.py ARCH, and mend what it names', among=SLOW_CHECKS)
+def families(tree, shared): run(sys.executable, 'tests/families.py', cwd=tree, path=[tree], show=True)
+
 def passes(name, mend, f, folder, shared):
     "Run one check, say how it went, and return whether it passed and what it skipped"
     print(f'== {name}', flush=True)

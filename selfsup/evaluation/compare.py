@@ -26,7 +26,7 @@ from .curve import Piece, label_efficiency, label_plan, views_of_plan
 from .figures import feature_map
 from .methods import ALL, LONG, RANDOM, Encoders, by_name, line_up, named_encoders
 from ..models.encoder import create_encoder
-from ..models.saved import save_encoder
+from ..models.saved import picture_size, save_encoder
 from ..pretext.loaders import pretext_dls
 from ..pretext.plan import check_plan, plan_pretraining, seconds_a_view, settle_epochs, training_views
 from ..pretext.pretrain import pretext_history, train_pretext
@@ -67,8 +67,9 @@ def check(self:Settings):
     check_rate(self.pretrain_lr)
     check_grid(self.lrs, self.steps)
     parse_budget(self.labels)
-    create_encoder(self.arch)
-    named_encoders(self.encoder, [t['name'] for t in self.pretext])
+    create_encoder(self.arch, size=self.size)
+    for encoder in named_encoders(self.encoder, [t['name'] for t in self.pretext]).values():
+        picture_size(None, encoder, self.size)
 
 # %% ../../nbs/evaluation/06_compare.ipynb #5e41b302
 class Pieces:
@@ -344,7 +345,7 @@ def _compare(settings, tasks, out, jobs, resume, say):
     s.check()
     if jobs is not None: at_least(1, jobs=jobs)
     with run_folder(out, vars(s), resume, s.folder, say) as run:
-        check_state_room(run, create_encoder(s.arch), len(tasks)*(s.seeds if s.each_seed else 1))
+        check_state_room(run, create_encoder(s.arch, size=s.size), len(tasks)*(s.seeds if s.each_seed else 1))
         benchmark, subsets = _read(s, say)
         run.same_photos(benchmark.photos.digests())
         comparison, learned = _compete(benchmark, subsets, tasks, s, jobs, start, run, say)

@@ -21,6 +21,7 @@ from .methods import random_encoder
 from .figures import attention_maps, feature_map, first_filters, retrieval
 from ..statistics import paired_interval
 from ..models.features import Features, stage_names
+from ..models.encoder import arch_name
 from ..models.saved import load_encoder, picture_size, save_encoder
 from ..run_folder import run_folder
 from ..pretext.loaders import pretext_dls
@@ -197,7 +198,7 @@ def _evaluate(benchmark, body, idxs, settings, say):
     "Features, probes and votes"
     seed, n = settings['seed'], len(benchmark.files) + len(benchmark.truth)
     dls = pretext_dls(benchmark.photos, benchmark.opener, _task(body), say=say)
-    blank = random_encoder(dls, body.meta['arch'], seed, like=body).cut(body.n_stages)
+    blank = random_encoder(dls, arch_name(body.meta), seed, like=body).cut(body.n_stages)
     with Progress(2*n + 3*len(benchmark.truth), 'features of every stage', say) as benchmark.progress:
         features = {THIS: benchmark.features(body), RANDOM_ENCODER: benchmark.features(blank)}
         features[PIXELS] = pixel_features(benchmark)

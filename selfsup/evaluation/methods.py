@@ -16,6 +16,7 @@ from fastai.vision.all import *
 from ..models.encoder import create_encoder
 from ..models.normalization import normalize_like
 from ..models.saved import load_encoder
+from ..transfer.training import side_of
 
 # %% ../../nbs/evaluation/01_methods.ipynb #85a3d975
 @dataclass(frozen=True)
@@ -43,7 +44,7 @@ def random_encoder(
     "An encoder with random weights whose batch normalisation has settled on the photos"
     set_seed(seed)
     dls.train.rng.seed(seed)
-    encoder = create_encoder(arch).to(dls.device)
+    encoder = create_encoder(arch, size=side_of(dls)).to(dls.device)
     encoder.meta['normalization'] = normalize_like(dls, like)
     norms = {m: m.momentum for m in encoder.modules() if isinstance(m, nn.modules.batchnorm._BatchNorm)}
     for m in norms: m.momentum = None  # average over all batches

@@ -6,19 +6,21 @@ Docs: https://selfsup.github.io/selfsup/models/encoder.html.md"""
 
 # %% auto #0
 __all__ = ['Encoder', 'eval_mode', 'n_features', 'conv_block', 'small_encoder', 'nin_encoder', 'split_stages', 'TimmEncoder',
-           'is_saved', 'same_name', 'create_encoder']
+           'gives_maps', 'arch_name', 'check_maps', 'is_saved', 'same_name', 'create_encoder']
 
 # %% ../../nbs/models/01_encoder.ipynb #709f7f3a
-from ..errors import InputError
+from ..errors import InputError, check_size
 import difflib
 import os
 from contextlib import contextmanager
 from copy import copy
+from functools import partial
 from pathlib import Path
 import torch
+import torch.nn.functional as F
 import torchvision
+from fastcore.basics import patch
 from torch import nn
-from fastai.vision.learner import create_body, model_meta
 
 # %% ../../nbs/models/01_encoder.ipynb #2790854a
 class Encoder(nn.Sequential):
@@ -91,17 +93,51 @@ def _nin_block(n_in, n_mid=192, n_out=192, kernel=3, pool=None):
 def nin_encoder(
     n_blocks:int=4, # 3, 4 or 5
 )->Encoder:
-    "RotNet's Network in Network; 32-pixel pictures leave as 192×4×4, with three blocks as 192×8×8"
+    "RotNet's Network in Network; 32-pixel pictures leave as 192×8×8"
     if n_blocks not in (3, 4, 5): raise InputError(f'n_blocks is {n_blocks!r}; the paper has 3, 4 or 5.')
     blocks = [_nin_block(3, 160, 96, 5, nn.MaxPool2d), _nin_block(96, kernel=5, pool=nn.AvgPool2d),
-              _nin_block(192, pool=nn.AvgPool2d if n_blocks > 3 else None)]
-    return Encoder(*blocks, *[_nin_block(192) for _ in range(n_blocks - 3)], arch=f'nin{n_blocks}')
+              *[_nin_block(192) for _ in range(n_blocks - 2)]]
+    return Encoder(*blocks, arch=f'nin{n_blocks}')
+
+# %% ../../nbs/models/01_encoder.ipynb #3308a592
+def _calls(model, x):
+    "The parts of a model in the order in which it calls them, each with what it is given"
+    calls = {}
+    def note(part, given): calls.setdefault(part, given[0])
+    hooks = [part.register_forward_pre_hook(note) for part in model.children()]
+    try: model(x)
+    finally:
+        for h in hooks: h.remove()
+    return calls
+
+# %% ../../nbs/models/01_encoder.ipynb #7cd44a46
+def _noise(side):
+    "A picture of noise, the same each time"
+    return torch.rand(1, 3, side, side, generator=torch.Generator().manual_seed(0))
+
+def _is_pooled(given, m):
+    "Is what a classifier is given the map `m`, pooled?"
+    side = given.shape[-2:] if given.ndim == 4 else round((given.numel()/m.shape[1])**.5)
+    pooled, given = F.adaptive_avg_pool2d(m, side).flatten(), given.flatten()
+    return len(pooled) == len(given) and bool((pooled - given).norm() < 1e-4*given.norm())
+
+def _body(model):
+    "The layers before the classifier of a torchvision model, or None if their map is not what it is given"
+    x = _noise(128)
+    with torch.no_grad(), eval_mode(model):
+        *parts, head = (calls := _calls(model, x))
+        while not any(True for _ in parts[-1].parameters()): parts.pop()
+        bodies = nn.Sequential(*parts), nn.Sequential(*parts, nn.ReLU())
+        return next((b for b in bodies if _is_pooled(calls[head], b(x))), None)
 
 # %% ../../nbs/models/01_encoder.ipynb #5d5366cc
-def _layers(body):
-    "The layers of a body, out of containers that hold only one"
-    while len(kids := list(body.children())) == 1: body = kids[0]
-    return kids
+def _layers(body, x):
+    "The layers of a body, out of containers in which the map shrinks more than once"
+    for layer in body.children():
+        y = layer(x)
+        if type(layer) is nn.Sequential and y.shape[-1] < x.shape[-1]//2: yield from _layers(layer, x)
+        else: yield layer
+        x = y
 
 def split_stages(
     body:nn.Module, # Layers that run one after the other
@@ -109,7 +145,7 @@ def split_stages(
     "Group layers into stages; a new one begins where the feature map shrinks"
     x, stages = torch.zeros(1, 3, 128, 128), []
     with torch.no_grad(), eval_mode(body):
-        for layer in _layers(body):
+        for layer in list(_layers(body, x)):
             y = layer(x)
             if not stages or y.shape[-1] < x.shape[-1]: stages.append([])
             stages[-1].append(layer)
@@ -117,25 +153,40 @@ def split_stages(
     return [nn.Sequential(*s) for s in stages]
 
 # %% ../../nbs/models/01_encoder.ipynb #5f597a24
-def _torchvision_encoder(arch, pretrained):
-    cut = model_meta.get(arch, {}).get('cut')
-    body = create_body(arch(weights='DEFAULT' if pretrained else None), 3, pretrained, cut)
-    res = Encoder(*split_stages(body), arch=arch.__name__, family='torchvision')
-    if pretrained: res.meta['normalization'] = _seen_by(arch)
+def _torchvision_encoder(name, pretrained):
+    model = torchvision.models.get_model(name, weights='DEFAULT' if pretrained else None)
+    try: body = _body(model)
+    except Exception: body = None  # each model has its own words for why it does not run
+    if body is None:
+        raise InputError(f"arch '{name}' of torchvision has no feature maps B×C×H×W before its classifier; "
+                         f'{_timm_has(name)}.')
+    res = Encoder(*split_stages(body), arch=name, family='torchvision')
+    if pretrained: res.meta['normalization'] = _seen_by(name)
     return res
 
-def _seen_by(arch):
+def _seen_by(name):
     "Mean and standard deviation that torchvision's weights were trained with"
-    t = torchvision.models.get_model_weights(arch).DEFAULT.transforms()
+    t = torchvision.models.get_model_weights(name).DEFAULT.transforms()
     return dict(mean=list(t.mean), std=list(t.std))
+
+def _timm_has(name):
+    "What to take from timm in place of a model of torchvision's, for an error"
+    try: import timm
+    except ImportError: return "timm's serve: pip install 'selfsup[timm]'"
+    near = difflib.get_close_matches(f'{name}_224', timm.list_models(f"{name.split('_')[0]}_*"), 1, 0)
+    return f"give one of timm's, such as timm/{(near or ['resnet18'])[0]}"
 
 # %% ../../nbs/models/01_encoder.ipynb #569dbcea
 class TimmEncoder(nn.Module):
     "A timm model with the methods of `Encoder`"
-    def __init__(self, name, pretrained=False):
-        super().__init__()
+    def __init__(self,
+        name:str, # timm's
+        pretrained:bool=False, # ImageNet weights
+        **how # More for `timm.create_model`, such as `img_size`
+    ):
         import timm
-        self.model = timm.create_model(name, pretrained=pretrained, num_classes=0)
+        super().__init__()
+        self.model = timm.create_model(name, pretrained=pretrained, num_classes=0, **how)
         self.most = len(self.model.feature_info)
         self.meta = dict(arch=name, family='timm', stages=self.most)
         if pretrained: self.meta['normalization'] = {k: list(self.model.pretrained_cfg[k]) for k in ('mean', 'std')}
@@ -144,15 +195,6 @@ class TimmEncoder(nn.Module):
     def n_stages(self)->int: return self.meta['stages']
     def forward(self, x): return self.features(x)[-1]
     def groups(self)->list: return [self]
-
-    def features(self, x):
-        "The feature map after every stage"
-        wanted = dict(indices=list(range(self.n_stages)), output_fmt='NCHW')
-        if self.n_stages < self.most:
-            return self.model.forward_intermediates(x, stop_early=True, intermediates_only=True, **wanted)
-        last, maps = self.model.forward_intermediates(x, **wanted)
-        return [*maps[:-1], _as_map(last, maps[-1])]
-
     def cut(self, n):
         "A new encoder of the first `n` stages; the weights are shared"
         res = copy(self)
@@ -160,13 +202,88 @@ class TimmEncoder(nn.Module):
         return res
 
 # %% ../../nbs/models/01_encoder.ipynb #569dbceb
-def _as_map(last, like):
-    "What timm's `forward_features` gives, as a map B×C×H×W with the sides of `like`, the map of the last stage"
+@patch
+def features(self:TimmEncoder, x):
+    "The feature map after every stage"
+    wanted = dict(indices=list(range(self.n_stages)), output_fmt='NCHW')
+    if self.n_stages < self.most:
+        return self.model.forward_intermediates(x, stop_early=True, intermediates_only=True, **wanted)
+    last, maps = self.model.forward_intermediates(x, **wanted)
+    return [*maps[:-1], _as_map(last, maps[-1], getattr(self.model, 'output_fmt', 'NCHW'))]
+
+def _as_map(last, like, fmt):
+    "What timm's `forward_features` gives, as a map B×C×H×W; tokens get the sides of `like`, the map of the last stage"
     h, w = like.shape[-2:]
-    if last.ndim == 3 and last.shape[1] >= h*w: return last[:, -h*w:].mT.unflatten(2, (h, w))  # tokens of places
-    if last.ndim == 4 and last.shape[-2:] == (h, w): return last
-    if last.ndim == 4 and last.shape[1:3] == (h, w): return last.permute(0, 3, 1, 2)
-    return like
+    if last.ndim == 4: return last.permute(0, 3, 1, 2) if fmt == 'NHWC' else last
+    if last.shape[1] < h*w: return like  # only a token of the class is left
+    return last[:, -h*w:].mT.unflatten(2, (h, w))  # tokens of places come last
+
+# %% ../../nbs/models/01_encoder.ipynb #ac6dc916
+def gives_maps(
+    encoder:nn.Module, # `Encoder` or `TimmEncoder`
+    size:int, # Side of the square pictures in pixels
+)->bool:
+    "Does every stage of `encoder` give a map B×C×H×W for pictures of `size`, and is every weight a number?"
+    if not all(v.isfinite().all() for v in encoder.state_dict().values()): return False
+    x = torch.zeros(1, 3, size, size)
+    try:
+        with torch.no_grad(), eval_mode(encoder) as dev: maps = encoder.features(x.to(dev))
+    except Exception: return False  # each model has its own words for a size that does not suit it
+    return all(m.ndim == 4 and m.shape[2] == m.shape[3] for m in maps)
+
+# %% ../../nbs/models/01_encoder.ipynb #88368c48
+def arch_name(
+    meta:dict, # Of an encoder: `arch` and `family`
+)->str:
+    "The name by which `create_encoder` makes that architecture"
+    return f"timm/{meta['arch']}" if meta['family'] == 'timm' else meta['arch']
+
+def _own_size(arch, family='timm'):
+    "The size of the pictures that an architecture is made for"
+    if family != 'timm': return 224
+    import timm
+    cfg = timm.get_pretrained_cfg(arch)
+    return cfg.input_size[-1] if cfg else 224  # old names have none
+
+# %% ../../nbs/models/01_encoder.ipynb #5c7534d8
+_SIDES = 32, 48, 56, 64, 96, 112, 128, 160, 192, 224, 256, 288, 384 # In pixels, to be offered in place of another one
+
+def _no_maps(name, size, own, takes):
+    "An error for an architecture that does not take `size`; it names sizes that it `takes`, one near and its `own`"
+    if not takes(own):
+        return InputError(f"arch '{name}' gives no feature maps B×C×H×W that can be trained and saved; give another "
+                          'one, such as small.')
+    near = sorted(set(_SIDES) - {size}, key=lambda s: abs(s - size))[:4]
+    serve = sorted({own, next(filter(takes, near), own)})
+    return InputError(f"arch '{name}' takes no pictures of {size}×{size} pixels; give size "
+                      f"{' or '.join(map(str, serve))}, or another arch, such as small.")
+
+def check_maps(
+    encoder:nn.Module, # `Encoder` or `TimmEncoder`
+    size:int, # Side of the square pictures in pixels
+):
+    "`InputError` unless `encoder` gives maps for pictures of `size`"
+    if gives_maps(encoder, size): return
+    meta = encoder.meta
+    own = meta.get('size') or _own_size(meta['arch'], meta['family'])
+    raise _no_maps(arch_name(meta), size, own, partial(gives_maps, encoder))
+
+# %% ../../nbs/models/01_encoder.ipynb #302d8a9c
+def _found(name, size):
+    "The first encoder that gives maps, the size of their pictures, and what timm was told; or None"
+    free = {'dynamic_img_size': True}, {}
+    tries = [(size or 64, how) for how in free] + [(size, {'img_size': size}) if size else (_own_size(name), {})]
+    for side, how in tries:
+        try: encoder = TimmEncoder(name, **how)
+        except Exception: continue  # not every model has these arguments, or can be made for that size
+        if gives_maps(encoder, side): return encoder, side, how
+
+def _timm_encoder(name, pretrained, size):
+    "An encoder, and the size of the pictures that it takes"
+    found = _found(name, size)
+    if not found: raise _no_maps(f'timm/{name}', size or 64, _own_size(name), partial(_found, name))
+    encoder, side, how = found
+    return TimmEncoder(name, True, **how) if pretrained else encoder, side
 
 # %% ../../nbs/models/01_encoder.ipynb #444281fb
 def is_saved(
@@ -196,24 +313,49 @@ def same_name(
     "How to name a file or folder that bears the name of an architecture"
     return f"there is a {'folder' if Path(name).is_dir() else 'file'} of that name: write ./{name}"
 
+# %% ../../nbs/models/01_encoder.ipynb #86931990
+def _name_of(arch):
+    "The name of an architecture, which may be given as the function that makes it"
+    if arch is small_encoder: return 'small'
+    if arch is nin_encoder: return 'nin4'
+    makes = callable(arch) and not isinstance(arch, nn.Module)
+    name = getattr(arch, '__name__', None) if makes else arch
+    if isinstance(name, str): return name
+    raise InputError(f'arch is a {type(arch).__name__}; give the name of an architecture, such as small.')
+
+def _timm_name(arch):
+    "timm's name for `arch`, or an `InputError`"
+    try: import timm
+    except ImportError: raise InputError(f"{_unknown(arch)} For timm's names: pip install 'selfsup[timm]'.") from None
+    name = arch.removeprefix('timm/')
+    try: timm.get_pretrained_cfg(name)
+    except RuntimeError: raise _unknown(arch, timm.list_pretrained()) from None  # what is behind the dot is wrong
+    if not timm.is_model(name): raise _unknown(arch, timm.list_models())
+    return name
+
+# %% ../../nbs/models/01_encoder.ipynb #5ff96525
+def _own_encoder(name, pretrained):
+    if not pretrained: return _own[name]()
+    raise InputError(f"There are no ImageNet weights for '{name}'; take torchvision's or timm's, such as resnet18.")
+
+def _fitting(encoder, size):
+    "An encoder, and the size of the pictures that it takes"
+    side = size or (64 if gives_maps(encoder, 64) else 224)
+    check_maps(encoder, side)
+    return encoder, side
+
 # %% ../../nbs/models/01_encoder.ipynb #17becdbe
 def create_encoder(
     arch='small', # 'small', 'nin3' to 'nin5', a torchvision or timm name, 'timm/NAME', or a torchvision function
     pretrained:bool=False, # ImageNet weights; needs a network, and is not self-supervised
-): # An `Encoder`, or a `TimmEncoder`
+    size:int|None=None, # Side of the square pictures in pixels; default 64, or what `arch` is made for
+): # An `Encoder`, or a `TimmEncoder`; `InputError` if it gives no maps for pictures of that size
     "Make an encoder with fresh weights"
-    if arch is small_encoder: arch = 'small'  # our own functions are known by name
-    if arch is nin_encoder: arch = 'nin4'
-    if callable(arch) and not isinstance(arch, nn.Module): return _torchvision_encoder(arch, pretrained)
-    if not isinstance(arch, str):
-        raise InputError(f'arch is a {type(arch).__name__}; give the name of an architecture, such as small.')
-    if arch in _own:
-        if not pretrained: return _own[arch]()
-        raise InputError(f"There are no ImageNet weights for '{arch}'; take torchvision's or timm's, such as resnet18.")
-    if arch in torchvision.models.list_models(torchvision.models):
-        return _torchvision_encoder(torchvision.models.get_model_builder(arch), pretrained)
-    try: import timm
-    except ImportError: raise InputError(f"{_unknown(arch)} For timm's names: pip install 'selfsup[timm]'.") from None
-    name = arch.removeprefix('timm/')
-    if not timm.is_model(name): raise _unknown(arch, timm.list_models())
-    return TimmEncoder(name, pretrained)
+    if size is not None: check_size(size)
+    name = _name_of(arch)
+    if name in _own: encoder, side = _fitting(_own_encoder(name, pretrained), size)
+    elif name in torchvision.models.list_models(torchvision.models):
+        encoder, side = _fitting(_torchvision_encoder(name, pretrained), size)
+    else: encoder, side = _timm_encoder(_timm_name(name), pretrained, size)
+    if size or side != 64: encoder.meta['size'] = side
+    return encoder

@@ -48,7 +48,7 @@ def _fits(m, x):
     return m.ndim != 4 or h == w or abs(h*W - w*H) <= max(H, W)
 
 def _channels_first(encoder, s, m, x):
-    last = getattr(getattr(encoder, 'model', encoder), 'output_fmt', None) == 'NHWC'
+    last = getattr(encoder, 'output_fmt', None) == 'NHWC'
     if last and m.ndim == 4 and _fits(o := m.permute(0, 3, 1, 2), x): return o
     if _fits(m, x): return m
     raise InputError(f"stages holds {s!r}, which gives {_shape(m)}, no map B×C×H×W of the pictures; "

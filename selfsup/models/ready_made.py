@@ -95,17 +95,17 @@ def ready_made_encoder(
     "An encoder of timm's with weights that somebody else has trained"
     arch, size, file = asked_for(text)
     if size: check_size(size)
-    encoder = create_encoder(f'timm/{arch}') if file else _downloaded(arch)
+    encoder = create_encoder(f'timm/{arch}') if file else _downloaded(arch, size)
     if file: fit_weights(encoder, read_weights(file), file)
     trained = encoder.model.pretrained_cfg
     scale = {k: list(trained[k]) for k in ('mean', 'std')}
     encoder.meta |= dict(size=size or trained['input_size'][-1], normalization=scale, weights=text)
     return encoder
 
-def _downloaded(arch):
+def _downloaded(arch, size):
     "timm's own weights"
-    create_encoder(f'timm/{arch}')  # an unknown name has its own error
-    try: return create_encoder(f'timm/{arch}', pretrained=True)
+    create_encoder(f'timm/{arch}', size=size)  # an unknown name has its own error, and so has a size
+    try: return create_encoder(f'timm/{arch}', pretrained=True, size=size)
     except Exception as e:
         raise InputError(f"timm's weights of {arch} cannot be had here ({type(e).__name__}). With a file of them, write "
                          f'timm/{arch}:FILE.') from None

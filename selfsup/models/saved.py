@@ -20,7 +20,7 @@ from fastcore.basics import patch
 from torch import nn
 from safetensors.torch import load_file, save
 from ..data.pictures import DEPTHS
-from .encoder import Encoder, TimmEncoder, create_encoder, is_saved
+from .encoder import Encoder, TimmEncoder, arch_name, check_maps, create_encoder, is_saved
 from .ready_made import not_finite, ready_made_encoder
 from ..output import WriteError, write_together
 
@@ -85,7 +85,7 @@ def packed(self:SavedNet,
 )->dict: # The files, each with its bytes, as `write_together` takes them
     "What is to be written, checked"
     file, info = (Path(folder)/f'{self.name}.{end}' for end in ('safetensors', 'json'))
-    state = {k: v.detach().cpu().contiguous() for k, v in net.state_dict().items()}
+    state = {k: v.detach().cpu().contiguous().clone() for k, v in net.state_dict().items()}  # some nets share a tensor
     self.check(meta, info)
     _check_weights(state, f'Nothing was saved: the weights of the {self.what}')
     versions = {p: version(p) for p in ('selfsup', 'torch', 'torchvision', 'fastai')}
@@ -175,10 +175,10 @@ def save_encoder(
     return ENCODER.save(encoder, folder, {**encoder.meta, **info})
 
 def encoder_of(
-    meta:dict, # `arch`, `family` and `stages`
+    meta:dict, # `arch`, `family` and `stages`; and `size`, if an architecture is to be made for it
 ): # `Encoder` or `TimmEncoder`; `InputError` if there is none like that
     "The encoder that `meta` describes, with fresh weights"
-    encoder = create_encoder(f"timm/{meta['arch']}" if meta['family'] == 'timm' else meta['arch'])
+    encoder = create_encoder(arch_name(meta), size=meta.get('size'))
     return encoder if meta['stages'] == encoder.n_stages else encoder.cut(meta['stages'])
 
 def load_encoder(
@@ -193,13 +193,18 @@ def load_encoder(
 def as_encoder(
     encoder, # Name or function for fresh weights; an encoder; or a file or folder, see `is_saved` and `load_encoder`
     pretrained:bool=False, # For a name or a function: ImageNet weights
+    size:int|None=None, # Side of the square pictures in pixels; `InputError` if it does not take them
 ): # An encoder of its own: the one given is copied, and never trained in place
     "Whatever the learners take as an encoder"
-    given = isinstance(encoder, nn.Module)
-    if not given and not is_saved(encoder): return create_encoder(encoder, pretrained)
+    if not isinstance(encoder, nn.Module) and not is_saved(encoder): return create_encoder(encoder, pretrained, size)
     if pretrained:
         raise InputError('pretrained asks for ImageNet weights, but the encoder has its own; leave one of the two out.')
-    if not given: return load_encoder(encoder)
+    encoder = _own_copy(encoder)
+    if size: check_maps(encoder, size)
+    return encoder
+
+def _own_copy(encoder):
+    if not isinstance(encoder, nn.Module): return load_encoder(encoder)
     if isinstance(encoder, (Encoder, TimmEncoder)): return deepcopy(encoder)
     raise InputError(f'The encoder is a {type(encoder).__name__}; give one that create_encoder or load_encoder made, '
                      'such as learn.model[0].')
@@ -210,7 +215,8 @@ def picture_size(
     encoder:nn.Module|None, # Its `meta` may name a size
     default:int=64, # If neither says
 )->int:
-    "The side of the square pictures; `InputError` if it is out of range"
+    "The side of the square pictures; `InputError` if it is out of range, or `encoder` does not take it"
     if size is None: size = getattr(encoder, 'meta', {}).get('size') or default
     check_size(size)
+    if encoder is not None: check_maps(encoder, size)
     return size

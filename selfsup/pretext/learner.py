@@ -16,7 +16,7 @@ from ..models.saved import as_encoder
 from .rotation import Rotation
 from .task import PretextTask, task_of
 from .views import LeaveOutInvalid
-from ..transfer.training import check_batches, encoder_learner
+from ..transfer.training import check_batches, encoder_learner, side_of
 
 # %% ../../nbs/pretext/07_learner.ipynb #a1f19e57
 @delegates(Learner.__init__)
@@ -32,10 +32,11 @@ def pretext_learner(
     **kwargs
 )->Learner: # `model[0]` is the encoder, `model[1]` the head
     "A `Learner` that guesses the targets of a pretext task"
-    task, encoder = task or task_of(dls), as_encoder(arch, pretrained)
+    task = task or task_of(dls)
     check_batches(dls)
+    encoder = as_encoder(arch, pretrained, size := side_of(dls))
     kept = ('arch', 'family', 'stages', 'normalization')  # the rest tells of an earlier training
-    encoder.meta = {k: v for k, v in encoder.meta.items() if k in kept} | {'pretext': task.meta()}
+    encoder.meta = {k: v for k, v in encoder.meta.items() if k in kept} | {'size': size, 'pretext': task.meta()}
     if normalize: encoder.meta['normalization'] = normalize_like(dls, encoder)
     else: check_agree(normalization_of(dls), encoder.meta.setdefault('normalization', normalization_of(dls)))
     cbs, metrics = L(cbs) + LeaveOutInvalid(), task.metric if metrics is None else metrics

@@ -79,7 +79,7 @@ def pretrain(
     folder:str, # Photos: train/, valid/, unlabelled/ or any folder of pictures; what lies in test/ is not touched
     out:str, # New folder for encoder.safetensors, encoder.json, result.json and files.csv
     arch:str|None=None, # small, nin3 to nin5, or a name of torchvision's or timm's; default small
-    size:int|None=None, # Side of the square pictures in pixels; default that of start_from, else 64
+    size:int|None=None, # Side of the square pictures in pixels; default that of start_from, else 64, or what arch needs
     epochs:int|None=None, # Passes over the photos; default as many as show 200,000 pictures, 10 to 100
     labels_csv:str|None=None, # CSV with columns path, class, split instead of class folders
     pretext:PretextTask|str='rotation', # Pretext task, by its name
@@ -93,7 +93,7 @@ def pretrain(
     say=say, # Gets a line an epoch
 )->Path: # The file encoder.safetensors
     "Pretrain an encoder by a pretext task on all training and unlabelled photos of a folder"
-    task, encoder = as_task(pretext), _begin_with(start_from, arch)
+    task, encoder = as_task(pretext), _begin_with(start_from, arch, size)
     settings = dict(folder=str(folder), arch=arch or encoder.meta['arch'], size=picture_size(size, encoder),
                     epochs=epochs, labels_csv=labels_csv, pretext=task.meta(), minutes=minutes, bs=bs, lr=lr,
                     seed=seed, start_from=start_from and str(start_from))
@@ -107,9 +107,9 @@ def _check(s):
     at_least(0, seed=s['seed'])
     check_rate(s['lr'])
 
-def _begin_with(start_from, arch):
+def _begin_with(start_from, arch, size):
     "The encoder before it is trained"
-    if not start_from: return create_encoder(arch or 'small')
+    if not start_from: return create_encoder(arch or 'small', size=size)
     if arch: raise InputError(f"The encoder in '{start_from}' has an architecture; leave arch out, or start_from.")
     return load_encoder(start_from)
 

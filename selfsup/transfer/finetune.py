@@ -129,7 +129,7 @@ def finetune(
 )->dict: # What result.json holds
     "Fine-tune an encoder on labelled photos, and test it"
     _check_terms(labels, steps, lr, bs, seed)
-    body = _begin_with(encoder, cut, seed)
+    body = _begin_with(encoder, size, cut, seed)
     size = picture_size(size, body)
     settings = dict(folder=str(folder), encoder=str(encoder), labels=labels, freeze=freeze, labels_csv=labels_csv,
                     cut=cut, steps=steps, lr=lr, bs=bs, size=size, seed=seed)
@@ -150,11 +150,11 @@ def _is_fresh(encoder):
     "Is an architecture named, and no weights?"
     return isinstance(encoder, str) and not is_saved(encoder) and not encoder.startswith('timm/')
 
-def _begin_with(encoder, cut, seed):
+def _begin_with(encoder, size, cut, seed):
     "The encoder before it is trained, fresh weights included"
     set_seed(seed)
     weights = isinstance(encoder, str) and not _is_fresh(encoder)
-    body = load_encoder(encoder) if weights else as_encoder(encoder)
+    body = load_encoder(encoder) if weights else as_encoder(encoder, size=size)
     return body if cut is None else body.cut(cut)
 
 # %% ../../nbs/transfer/04_finetune.ipynb #b129b278

@@ -13,7 +13,7 @@ from fastai.vision.all import *
 from ..models.heads import by_depth, linear_head
 from ..models.normalization import normalize_like
 from ..models.saved import as_encoder
-from .training import check_batches, encoder_learner
+from .training import check_batches, encoder_learner, side_of
 
 # %% ../../nbs/transfer/02_learner.ipynb #ff564c67
 @delegates(Learner.__init__)
@@ -30,7 +30,7 @@ def transfer_learner(
 )->Learner: # Parameter groups: each stage, then the head
     "A `Learner` that carries an encoder to a downstream task"
     check_batches(dls)
-    encoder = as_encoder(encoder)
+    encoder = as_encoder(encoder, size=side_of(dls))
     if cut is not None: encoder = encoder.cut(cut)
     normalize_like(dls, encoder)
     if freeze: kwargs.setdefault('train_bn', False)
