@@ -55,7 +55,7 @@ def test_near_names_stand_once():
 
 def test_pretrained_weights_bring_their_normalisation(monkeypatch):
     models, halves = module.torchvision.models, dict(mean=[.5]*3, std=[.5]*3)
-    assert module._seen_by(models.efficientnet_v2_l) == halves
+    assert module._seen_by('efficientnet_v2_l')[1] == halves
     make = timm.create_model
     monkeypatch.setattr(timm, 'create_model', lambda name, pretrained, **kwargs: make(name, **kwargs))
     assert create_encoder('timm/vit_tiny_patch16_224', pretrained=True).meta['normalization'] == halves

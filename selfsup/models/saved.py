@@ -20,7 +20,7 @@ from fastcore.basics import patch
 from torch import nn
 from safetensors.torch import load_file, save
 from ..data.pictures import DEPTHS
-from .encoder import Encoder, TimmEncoder, arch_name, check_maps, create_encoder, is_saved
+from .encoder import LIBRARIES, Encoder, TimmEncoder, arch_name, check_maps, create_encoder, is_saved
 from .ready_made import not_finite, ready_made_encoder
 from ..output import WriteError, write_together
 
@@ -185,7 +185,7 @@ def load_encoder(
     file:str|Path, # encoder.safetensors, or the folder that holds it; or what `ready_made_encoder` takes
 ): # The encoder; `meta` holds what the JSON file says
     "Read an encoder that `save_encoder` wrote, or ready-made weights"
-    if str(file).startswith('timm/') and not Path(file).exists(): return ready_made_encoder(str(file))
+    if str(file).startswith(LIBRARIES) and not Path(file).exists(): return ready_made_encoder(str(file))
     encoder, encoder.meta = ENCODER.load(file, encoder_of)
     return encoder
 

@@ -16,7 +16,7 @@ from ..console import Progress, counted, say
 from ..data.budget import label_subset, parse_budget
 from ..data.photos import PhotoSet, read_photos
 from ..data.squares import OpenSquare
-from ..models.encoder import is_saved
+from ..models.encoder import LIBRARIES, is_saved
 from ..models.normalization import normalization_of
 from ..models.saved import ENCODER, as_encoder, load_encoder, picture_size
 from ..output import write_together
@@ -148,7 +148,7 @@ def _check_terms(labels, steps, lr, bs, seed):
 
 def _is_fresh(encoder):
     "Is an architecture named, and no weights?"
-    return isinstance(encoder, str) and not is_saved(encoder) and not encoder.startswith('timm/')
+    return isinstance(encoder, str) and not is_saved(encoder) and not encoder.startswith(LIBRARIES)
 
 def _begin_with(encoder, size, cut, seed):
     "The encoder before it is trained, fresh weights included"
