@@ -22,6 +22,8 @@ from selfsup.report import *
 from selfsup.models.encoder import *
 from selfsup.models.ready_made import *
 from selfsup.models.saved import *
+from selfsup.models.card import *
+from selfsup.models.export import *
 from selfsup.models.heads import *
 from selfsup.models.normalization import *
 from selfsup.models.features import *

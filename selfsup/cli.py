@@ -1,4 +1,4 @@
-"""`selfsup demo`, `compare`, `pretrain`, `finetune`, `predict`, `evaluate`, `audit` and `suitability`: the functions of those names, typed at a console
+"""`selfsup demo`, `compare`, `pretrain`, `finetune`, `predict`, `evaluate`, `export`, `audit` and `suitability`: the functions of those names, typed at a console
 
 Docs: https://selfsup.github.io/selfsup/cli.html.md"""
 
@@ -39,6 +39,8 @@ COMMANDS = dict(
     predict=('transfer.predictions', 'selfsup predict tuned new-photos --out predictions.csv',
              'selfsup predict tuned/model.safetensors cat.jpg dog.jpg'),
     evaluate=('evaluation.evaluate', 'selfsup evaluate photos --encoder pretrained/encoder.safetensors --out stages'),
+    export=('models.export', 'selfsup export pretrained/ --to onnx --out for-others',
+            'selfsup export stages/encoder/ --to hub --out for-hugging-face'),
     audit=('checks.audit', 'selfsup audit photos', 'selfsup audit photos --angles 0,180'),
     suitability=('checks.suitability', 'selfsup suitability photos --out first-look'))
 
@@ -207,7 +209,7 @@ def _check_lists(params, ctx, args):
             raise click.UsageError(f'Put commas between the numbers of a list, and no blanks: {name} {line}', ctx)
 
 # %% ../nbs/90_cli.ipynb #c0a10019
-ARGUMENTS = 'folder', 'model', 'photos' # Parameters that are typed without a name
+ARGUMENTS = 'folder', 'model', 'photos', 'saved' # Parameters that are typed without a name
 
 class _Argument(click.Argument):
     "What is typed without a name before it; for a list, one or more"
@@ -291,7 +293,7 @@ def as_command(
     options = [_Argument(p) if p.name in ARGUMENTS else as_option(p) for p in params]
     pretext = next((_default(p) for p in params if p.name == 'pretext'), None)
     if pretext: options += [as_option(p, task) for task, ps in read_tasks().items() for p in ps]
-    if name != 'demo': options.append(JSON)
+    if name not in ('demo', 'export'): options.append(JSON)
     return _Command(name, pretext, callback=click.pass_context(run_command), params=[*options, HELP, DEVICE],
                     help=doc.replace('`', ''), add_help_option=False)
 

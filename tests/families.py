@@ -1,24 +1,36 @@
-"""Every family of architectures: what is kept, what comes out, a step of training, saved and loaded; a line for each.
+"""Every family of architectures: what is kept, what comes out, a step of training, saved, loaded and exported.
 
-python tests/families.py [ARCH ...]"""
+python tests/families.py [ARCH ...] [--out FILE.csv]
+
+There is a line for each, also in the CSV."""
+import argparse
 import re
 import sys
 import traceback
 import warnings
 from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
 from tempfile import TemporaryDirectory
 
+import pandas as pd
 import timm
 import torch
 import torchvision
+from safetensors.torch import load_file
 from fastai.vision.all import SGD, CrossEntropyLossFlat, DataLoaders, TfmdDL, noop, set_seed
 from selfsup.data.drawn import draw_world
 from selfsup.errors import InputError
 from selfsup.evaluation.compare import compare
-from selfsup.models.encoder import create_encoder, n_features
+from selfsup.models.encoder import arch_name, create_encoder, n_features
+from selfsup.models.export import opened_difference, to_onnx
 from selfsup.models.heads import linear_head
-from selfsup.models.saved import load_encoder, save_encoder
+from selfsup.models.ready_made import fit_weights, library_names
+from selfsup.models.saved import EXPORTED, load_encoder, save_encoder
 from selfsup.transfer.training import encoder_learner
+
+sys.path.append(str(Path(__file__).parent.parent/'benchmarks'))
+from machine import machine
 
 SIZES = 32, 64, 224
 TORCHVISION = torchvision.models.list_models(torchvision.models)
@@ -46,6 +58,9 @@ tresnet_m twins_svt_small vgg11 visformer_tiny vit_little_patch16_reg4_gap_256 v
 vit_small_patch14_dinov2 vit_small_patch16_dinov3 vit_tiny_patch16_224 vit_tiny_patch16_dinov3_qkvb
 vit_tiny_r_s16_p8_224 vitamin_small_224 volo_d1_224 xception41p xcit_nano_12_p8_224
 """.split() # One at least of each of timm's modules, but for the largest
+ONNX = '''googlenet mnasnet0_5 mobilenet_v2 resnet18 shufflenet_v2_x0_5 squeezenet1_1 timm/mobilevit_xxs timm/pit_ti_224
+timm/starnet_s050 timm/test_byobnet timm/test_coatnet timm/test_convnext timm/test_efficientnet timm/test_mambaout
+timm/test_maxvit timm/test_nfnet timm/test_resnet timm/test_vit timm/test_vit_relpos'''.split() # Tried in onnxruntime, too
 COMPARED = 'shufflenet_v2_x0_5', 'timm/test_maxvit', 'timm/swin_tiny_patch4_window7_224' # In a whole comparison, too
 HEADS = 'classifier', 'fc', 'head', 'heads', 'aux1', 'aux2', 'AuxLogits' # Parts of theirs that are no encoder's
 
@@ -59,11 +74,13 @@ class Row:
     stages:int = 0
     trained:float = 0. # Share of the parameters before the classifier that are trained
     difference:float = 0. # Largest difference of a feature after saving and loading
+    exported:float = 0. # The same, in the library's own model, and back
+    onnx:str = '' # The same, in onnxruntime, and for which pictures
 
     def __str__(self):
         at = [f"{s}: {'×'.join(map(str, self.maps[s])) if s in self.maps else 'refused'}" for s in SIZES]
         facts = (f'{self.parameters/1e6:6.1f} M, {self.stages:2} stages, {self.trained:4.0%} trained, '
-                 f'{self.difference:g} off')
+                 f'{self.difference:g} off, exported {self.exported:g} off{self.onnx and f", ONNX {self.onnx}"}')
         why = next(iter(self.refused.values()), '')
         return '  '.join([f'{self.name:36}', *([facts, ', '.join(at)] if self.maps else []), why])
 
@@ -124,13 +141,28 @@ def difference(encoder, size):
         again = load_encoder(save_encoder(encoder, folder, size=size)).eval()
         return max((a - b).abs().max().item() for a, b in zip(encoder.eval().features(x), again.features(x)))
 
+def exported(encoder, size):
+    "The largest difference of a feature in the library's own model; the same weights come back under its names"
+    with TemporaryDirectory() as folder:
+        file, data = next(iter(EXPORTED.packed(encoder, folder, encoder.meta, library_names(encoder)).items()))
+        file.write_bytes(data)
+        again = create_encoder(arch_name(encoder.meta), size=encoder.meta.get('size'))
+        fit_weights(again, load_file(file), file)
+    assert all(map(torch.equal, again.state_dict().values(), encoder.state_dict().values()))
+    return opened_difference(encoder, data, size)
+
+def in_onnxruntime(encoder, size):
+    "The largest difference of a number, and which pictures are taken"
+    _, any_side, worst = to_onnx(encoder, size)
+    return f"{worst:.1g} off, {'any size' if any_side else f'{size} px only'}"
+
 def offers(words):
     "What a refusal says would serve: (arch, size), or (arch, None)"
     name, = re.findall("arch '(.*?)'", words)
     sizes = re.findall(r'[0-9]+', words.partition('give size ')[2])
     return [(name, int(s)) for s in sizes] + [(other, None) for other in re.findall(r'such as ([\w/]+)', words)]
 
-def examine(name, sizes=SIZES):
+def examine(name, sizes=SIZES, onnx=()):
     "Fail unless an architecture works, or is refused with what serves"
     row = Row(name)
     for size in sizes:
@@ -146,7 +178,9 @@ def examine(name, sizes=SIZES):
         row.trained = share_trained(encoder, size)
         train(encoder, size)
         row.difference = difference(encoder, size)
-        assert row.trained > .99 and row.difference < 1e-5
+        row.exported = exported(encoder, size)
+        if name in onnx: row.onnx = in_onnxruntime(encoder, size)
+        assert row.trained > .99 and row.difference < 1e-5 and row.exported < 1e-4
     if row.refused: check_offers(row)
     return row
 
@@ -156,12 +190,13 @@ def check_offers(row):
     assert f"arch '{row.name}'" in words and ('; give ' in words)
     for name, other in offers(words): create_encoder(name, size=other or size)
 
-def passes(name, f=examine):
-    "Print a line for one architecture, and return whether all went well"
-    try: print(f(name), flush=True)
+def passes(name, f, done):
+    "Print a line for one architecture, and return whether all went well; the row goes to `done`"
+    try: done.append(f(name))
     except Exception:
         print(f'{name} failed\n{traceback.format_exc()}', flush=True)
         return False
+    print(done[-1], flush=True)
     return True
 
 def compared(name):
@@ -171,13 +206,26 @@ def compared(name):
         compare(world, arch=name, size=32, epochs=1, labels='4', seeds=1, steps=[1], bs=4, lrs=[1e-3], say=noop)
     return f'{name} went through a comparison'
 
-def main(names):
+def record(row):
+    "A row of the CSV"
+    at = {f'map_{s}': '×'.join(map(str, row.maps[s])) if s in row.maps else 'refused' for s in SIZES}
+    why = next(iter(row.refused.values()), '')
+    return dict(arch=row.name, **at, parameters=row.parameters, stages=row.stages, saved=row.difference,
+                exported=row.exported, onnx=row.onnx, refusal=why, timm=timm.__version__) | machine()
+
+def main(names, out):
     "A line for each architecture; the exit code is 1 if one fails"
-    failed = [name for name in names if not passes(name)]
-    failed += [name for name in COMPARED if not passes(name, compared)]
+    rows, more = [], []
+    failed = [name for name in names if not passes(name, partial(examine, onnx=ONNX), rows)]
+    failed += [name for name in COMPARED if not passes(name, compared, more)]
     print(f"{len(names)} architectures, {len(failed)} failed{': ' if failed else ''}{', '.join(failed)}")
+    if out: pd.DataFrame(map(record, rows)).to_csv(out, index=False)
     sys.exit(bool(failed))
 
 if __name__ == '__main__':
     warnings.filterwarnings('ignore')  # such as GoogLeNet's, of how it may draw its weights one day
-    main(sys.argv[1:] or TORCHVISION + [f'timm/{name}' for name in TIMM])
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument('names', nargs='*', metavar='ARCH')
+    parser.add_argument('--out')
+    args = parser.parse_args()
+    main(args.names or TORCHVISION + [f'timm/{name}' for name in TIMM], args.out)

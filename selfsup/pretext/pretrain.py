@@ -151,7 +151,7 @@ def _save_pretraining(learn, run, photos, bits, start, say):
     settings = run.settings | dict(epochs=learn.n_epoch, bs=dls.train.bs)
     kept = {k: settings[k] for k in ('size', 'seed', 'epochs')}
     file = save_encoder(learn.model[0], run.path, bits=bits, **{task.metric_key: reached}, **kept)
-    write_result(run.path, photos, settings=settings, photos=len(dls.train_ds), lost=broken, chance=task.chance,
-                 history=history, seconds=seconds)
+    write_result(run.path, photos, settings=settings, photos=len(dls.train_ds), valid=len(dls.valid_ds), lost=broken,
+                 chance=task.chance, history=history, seconds=seconds)
     say(f'written to {file}')
     return file
