@@ -21,7 +21,7 @@ def run_of(
     "The result.json of the run that wrote an encoder"
     for folder in (file.parent, file.parent.parent):
         try: run = json.loads((folder/'result.json').read_text(encoding='utf-8'))
-        except (OSError, ValueError): continue
+        except (OSError, ValueError, RecursionError): continue
         if isinstance(run, dict) and 'settings' in run: return run
     return {}
 

@@ -141,15 +141,18 @@ def _from_json(file):
     return json.loads(file.read_text(encoding='utf-8'))
 
 @patch
+def _read(self:SavedNet, f, file):
+    try: return f(file)
+    except Exception as e:
+        raise InputError(f"'{file}' cannot be read ({type(e).__name__}); write it again with {self.maker}.") from None
+
+@patch
 def read(self:SavedNet,
     file:Path, # From `find`
 )->tuple: # (what the JSON file says, the weights by name)
     "`InputError` if either file cannot be used"
     info = self.beside(file)
-    try: meta, state = _from_json(info), load_file(file)
-    except Exception as e:
-        raise InputError(f"'{file}' or '{info.name}' beside it cannot be read ({type(e).__name__}); "
-                         f'write it again with {self.maker}.') from None
+    meta, state = self._read(_from_json, info), self._read(load_file, file)
     missing = self.needed - set(meta) if isinstance(meta, dict) else self.needed
     if missing:
         words = ', '.join(k for k in self.entries if k in missing)
