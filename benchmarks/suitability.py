@@ -18,7 +18,7 @@ from fastai.data.external import fastai_path
 from fastai.vision.all import get_image_files, noop
 from parts import run_parts
 from PIL import Image
-from selfsup.all import SYMMETRIC, UPRIGHT, draw_world, suitability
+from selfsup.all import SYMMETRIC, UPRIGHT, draw_world, picture_interval, suitability
 
 SHARES = 0, .25, .5, .75, 1
 
@@ -52,9 +52,9 @@ def key(row): return row['collection'], str(row['turned'])
 def ask(folder, encoder, size):
     "What the encoder says of the photos in a folder"
     res = suitability(folder, size=size, n=300, n_ask=150, encoder=encoder, say=noop)
-    whole, shuffled = (h.mean() for h in res.hits)
-    t = res.table().iloc[-1]
-    yield dict(whole=round(whole, 3), low=t['from'], high=t['to'], shuffled=round(shuffled, 3), verdict=res.verdict)
+    (whole, low, high), lost = (picture_interval(h) for h in (res.hits[0], res.hits[0] - res.hits[1]))
+    values = dict(whole=whole, low=low, high=high, shuffled=res.hits[1].mean(), lost_low=lost[1], lost_high=lost[2])
+    yield {k: round(v, 3) for k, v in values.items()} | dict(verdict=res.verdict)
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -69,7 +69,7 @@ def main():
         def do(part): return ask(turned(folders[part.collection], part.turned, tmp/'-'.join(key(part._asdict()))),
                                  args.encoder, args.size)
         run_parts([Part(name, share) for share in SHARES for name in folders], do, args.out,
-                  'whole low high shuffled verdict'.split(), key, dict(encoder=Path(args.encoder).name, size=args.size),
+                  'whole low high shuffled lost_low lost_high verdict'.split(), key, dict(encoder=Path(args.encoder).name, size=args.size),
                   args.minutes, score=lambda row: row['whole'])
 
 if __name__ == '__main__': main()

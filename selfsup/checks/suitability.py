@@ -132,9 +132,9 @@ def verdict(self:Suitability)->str:
     "suits, partly or does not suit"
     hits, of_patches = self.hits
     (whole, low, _), patches, chance = picture_interval(hits), of_patches.mean(), self.chance
-    if low <= chance or patches - chance > (1 - chance)/2: return 'does not suit'
-    lost = picture_interval(hits - of_patches)
-    return 'suits' if lost[1] > 0 and lost[0] > (whole - chance)/2 else 'partly'
+    if low <= chance or not self.asked and patches - chance > (1 - chance)/2: return 'does not suit'
+    lost, half = picture_interval(hits - of_patches), (whole - chance)/2
+    return 'suits' if lost[1] > 0 and (self.asked or lost[0] > half) else 'partly'
 
 # %% ../../nbs/checks/04_suitability.ipynb #68f88eec
 @patch(as_prop=True)
