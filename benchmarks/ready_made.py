@@ -98,11 +98,11 @@ class Lab:
     def ready(self, size=None):
         "The ready-made encoder, for pictures of the collection's size or another"
         arch, _, file = asked_for(self.weights)
-        return load_encoder(f'timm/{arch}@{size or self.ready_size}:{file}')
+        return load_encoder(f'{arch}@{size or self.ready_size}:{file}')
     def loaders(self, size, bs=32): return pretext_dls(self.photos, OpenSquare(size), bs=bs, say=noop)
     @cached_property
     def random(self):
-        encoder = random_encoder(self.loaders(self.ready_size), f'timm/{asked_for(self.weights).arch}')
+        encoder = random_encoder(self.loaders(self.ready_size), asked_for(self.weights).arch)
         encoder.meta['size'] = self.ready_size
         return encoder
     def learned(self, method):

@@ -266,7 +266,7 @@ def suitability(
     encoder:str|None=None, # Asked in place of two short runs: timm/ARCH[:FILE], or FOLDER/ of a saved one
     say=say, # Gets how the folder was read, the table and the reading
 )->Suitability:
-    "Do these photos suit a pretext task? An estimate from two short runs, or an encoder; `InputError` under 60 photos"
+    "Do these photos suit a pretext task? An estimate from two short runs, or an encoder; it takes 60 photos at least"
     at_least(1, n=n, epochs=epochs)
     at_least(5, n_ask=n_ask)
     at_least(0, seed=seed)

@@ -158,7 +158,7 @@ def _check(benchmark, idxs, labels):
 # %% ../../nbs/evaluation/07_evaluate.ipynb #06da3772
 def evaluate(
     folder:str, # Photos: train/CLASS, test/CLASS, ..., or CLASS alone
-    encoder:str, # encoder.safetensors of a pretraining, or its folder
+    encoder:str, # FOLDER/ of a pretraining, or its encoder.safetensors; or timm/ARCH[:FILE], ready-made weights
     out:str|None=None, # New folder for result.json, report.html and encoder/; nothing is written without it
     labels:str='100%', # Labels to use: a number a class, such as 10, or a share, such as 10%
     labels_csv:str|None=None, # CSV with columns path, class, split instead of class folders
