@@ -127,8 +127,9 @@ def find(self:SavedNet,
     file = Path(file)
     if file.is_dir(): file = file/f'{self.name}.safetensors'
     if file.suffix != '.safetensors':
-        raise InputError(f"'{file}' is not where the weights of a saved {self.what} are read from; give the file "
-                         f"beside it, '{file.with_suffix('.safetensors')}'.")
+        near = file.with_suffix('.safetensors')
+        raise InputError(f"'{file}' is not where the weights of a saved {self.what} are read from; give "
+                         f"'{near if near.is_file() else f'{self.name}.safetensors'}', as {self.maker} wrote it.")
     for f in (file, self.beside(file)):
         if not f.is_file():
             raise InputError(f"There is no file '{f}'; {self.maker} writes {self.name}.safetensors "
