@@ -221,7 +221,7 @@ def test_no_code_of_a_file_is_run(copy, capsys):
             with pytest.raises(InputError): load_classifier(copy/('model.pkl' if name == 'model.pkl' else ''))
             (copy/name).write_bytes(kept)
     assert capsys.readouterr().out == ''
-    with pytest.raises(InputError, match="give the file beside it, '.*model.safetensors'"): load_classifier(copy/'model.pkl')
+    with pytest.raises(InputError, match="give '.*model.safetensors'"): load_classifier(copy/'model.pkl')
 
 def test_an_encoder_is_no_classifier(tuned):
     pre = tuned.parent/'pre'

@@ -137,7 +137,7 @@ def test_a_description_that_lacks_something(saved, text, missing):
 def test_a_file_that_is_not_the_weights(saved):
     for name in ('encoder.json', 'encoder.pkl'):
         (saved[1]/'encoder.pkl').write_bytes(b'')
-        with pytest.raises(InputError, match=f"{name}' is not where .* give the file beside it, '.*encoder.safetensors'"): load_encoder(saved[1]/name)
+        with pytest.raises(InputError, match=f"{name}' is not where .* give '.*encoder.safetensors'"): load_encoder(saved[1]/name)
 
 def test_weights_of_another_shape(saved):
     other = create_encoder()
