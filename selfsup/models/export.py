@@ -8,8 +8,6 @@ Docs: https://selfsup.github.io/selfsup/models/export.html.md"""
 __all__ = ['headless', 'opened_difference', 'to_onnx', 'opening_lines', 'check_target', 'export']
 
 # %% ../../nbs/models/07_export.ipynb #e4b00004
-import io
-import json
 import tempfile
 from pathlib import Path
 import torch
@@ -22,7 +20,7 @@ from ..errors import InputError
 from .card import model_card, run_of
 from .encoder import eval_mode
 from .ready_made import library_names
-from .saved import ENCODER, EXPORTED, load_encoder, picture_size
+from .saved import EXPORTED, load_encoder, picture_size
 from ..output import output_folder, write_together
 
 # %% ../../nbs/models/07_export.ipynb #e4b00007
