@@ -33,6 +33,7 @@ COMMANDS = dict(
     pretrain=('pretext.pretrain', 'selfsup pretrain photos --out pretrained',
               'selfsup pretrain photos --out pretrained --arch resnet18 --size 128',
               'selfsup pretrain photos --out pretrained --pretext rotation --angles 0,180',
+              'selfsup pretrain photos --out pretrained --log csv,tensorboard',
               'selfsup pretrain photos --out further --start-from pretrained/'),
     finetune=('transfer.finetune', 'selfsup finetune photos --encoder pretrained/encoder.safetensors --out tuned',
               'selfsup finetune photos --encoder small --labels 10 --out from-scratch'),
