@@ -20,8 +20,8 @@ test: $(VENV)/installed-dev  ## Install what developers need into .venv and run 
 test-all: $(VENV)/installed-dev  ## Run every check, the long pages, killed runs and full disks, every family of architectures, and the slow pages at tiny sizes
 	$(BIN)/python tools/check.py --slow
 
-test-oldest: $(OLDEST)/installed  ## Run every check with the oldest versions of all requirements, in .venv-oldest
-	$(OLDEST)/bin/python tools/check.py
+test-oldest: $(OLDEST)/installed  ## Run tests and pages with the oldest versions of all requirements, in .venv-oldest
+	$(OLDEST)/bin/python tools/check.py --oldest
 
 prepare: $(VENV)/installed-dev  ## Clean and export the notebooks, and make README.md and llms.txt from them
 	$(BIN)/nbdev-clean
@@ -54,5 +54,5 @@ $(VENV)/installed-dev: $(METADATA) | $(BIN)/python
 
 $(OLDEST)/installed: $(METADATA) tools/oldest.py | $(OLDEST)/bin/python
 	$(PYTHON) tools/oldest.py > $(OLDEST)/constraints.txt
-	$(OLDEST)/bin/python -m pip install --editable '.[dev]' --constraint $(OLDEST)/constraints.txt
+	$(OLDEST)/bin/python -m pip install --editable '.[timm,heic,tensorboard]' nbdev pytest pytest-xdist --constraint $(OLDEST)/constraints.txt
 	touch $@

@@ -318,7 +318,7 @@ def _prepare():
 def _complaint(e):
     "What there is to say of a mistake"
     if isinstance(e, InputError): return str(e)
-    if isinstance(e, click.Abort): return str(e.__cause__ or '') or 'Stopped.'  # the interrupt, with what is kept
+    if isinstance(e, click.Abort): return str(e.__context__ or '') or 'Stopped.'  # the interrupt, with what is kept
     text = e.format_message()
     where = f" See '{e.ctx.command_path} --help'." if getattr(e, 'ctx', None) else ''
     return text + ('' if text[-1] in '.?)' else '.') + where
