@@ -3,7 +3,6 @@ import random
 
 import numpy as np
 import pytest
-import timm
 import torchvision
 from families import examine
 from fastai.vision.all import ChannelsLast, ImageDataLoaders, Resize, nn, noop, set_seed, torch
@@ -29,20 +28,12 @@ timm/starnet_s050 timm/test_byobnet timm/test_coatnet timm/test_convnext timm/te
 timm/test_nfnet timm/test_resnet timm/test_vit timm/test_vit_relpos'''.split()
 TOO_SMALL = "'alexnet' takes no pictures of 32×32 pixels; give size 64 or 224, or another arch, such as small"
 
-def skip_if_newer(name):
-    "Older versions of timm, which `make test-oldest` takes, lack some architectures"
-    if name.startswith('timm/') and not timm.is_model(name[5:]): pytest.skip(f'timm {timm.__version__} has no {name}')
-
 @pytest.mark.filterwarnings('ignore::FutureWarning')  # GoogLeNet's, of how it may draw its weights one day
 @pytest.mark.parametrize('name', FEW)
-def test_a_family_works(name):
-    skip_if_newer(name)
-    assert examine(name).maps
+def test_a_family_works(name): assert examine(name).maps
 
 @pytest.mark.parametrize('name', ['swin_t', 'timm/efficientvim_m1'])
-def test_a_family_is_refused(name):
-    skip_if_newer(name)
-    assert not examine(name, [64]).maps
+def test_a_family_is_refused(name): assert not examine(name, [64]).maps
 
 class Net(nn.Module):
     "As torchvision's are made: layers, an extra head for training, and a classifier; `between` is no layer"
@@ -77,7 +68,6 @@ def world(tmp_path_factory):
 @pytest.fixture(scope='module')
 def made_for_64(tmp_path_factory):
     "A saved encoder, as it is given on the command line"
-    skip_if_newer('timm/test_maxvit')
     return f"{save_encoder(create_encoder('timm/test_maxvit', size=64), tmp_path_factory.mktemp('saved')).parent}/"
 
 @pytest.mark.parametrize('command', [pretrain, compare, finetune])
@@ -112,7 +102,6 @@ def labelled(world, **kwargs): return ImageDataLoaders.from_folder(world, bs=5, 
 
 @pytest.mark.parametrize('learner, loaders', [(rotation_learner, turned), (transfer_learner, labelled)])
 def test_learners_refuse_and_make_what_fits(learner, loaders, world):
-    skip_if_newer('timm/test_maxvit')
     with pytest.raises(InputError, match=TOO_SMALL): learner(loaders(world), 'alexnet')
     with pytest.raises(InputError, match="'timm/test_maxvit' takes no pictures of 32×32 pixels; give size 160,"):
         learner(loaders(world), create_encoder('timm/test_maxvit'))
@@ -131,7 +120,6 @@ def test_a_look_at_a_picture_leaves_what_is_random(world):
     assert side_of(labelled(world, item_tfms=Resize((32, 48)))) is None
 
 def test_an_architecture_made_for_a_size_goes_all_the_way(world, tmp_path):
-    skip_if_newer('timm/test_vit_relpos')
     file = pretrain(world, tmp_path/'pre', arch='timm/test_vit_relpos', size=32, epochs=1, bs=5, say=noop)
     assert load_encoder(file).meta['size'] == 32
     finetune(world, file, tmp_path/'fine', steps=2, bs=4, say=noop)
