@@ -2,9 +2,11 @@
 import json
 import logging
 import os
+import signal
 import sys
 import types
 from contextlib import contextmanager
+from multiprocessing import get_context
 
 import pandas as pd
 import pytest
@@ -94,6 +96,22 @@ def ended_in(monkeypatch, where, epoch):
 def test_a_run_that_goes_on_has_each_row_once(train, whole, tmp_path, monkeypatch, where, epochs):
     for i, epoch in enumerate(epochs):
         with ended_in(monkeypatch, where, epoch): train('parts', resume=i > 0)
+    train('parts', resume=True)
+    assert same_logs(tmp_path/'parts', whole)
+
+def test_what_is_kept_is_logged_though_the_process_is_killed(train, whole, tmp_path):
+    def killed():
+        keep = KeepTraining._keep
+        def die(self):
+            keep(self)
+            if self.epoch == 1: os.kill(os.getpid(), signal.SIGKILL)
+        KeepTraining._keep = die
+        train('parts')
+    process = get_context('fork').Process(target=killed)
+    process.start()
+    process.join()
+    assert process.exitcode == -signal.SIGKILL and len(table(tmp_path/'parts')) == 2
+    assert scalars(tmp_path/'parts')['valid_loss'] == scalars(whole)['valid_loss'][:2]
     train('parts', resume=True)
     assert same_logs(tmp_path/'parts', whole)
 
