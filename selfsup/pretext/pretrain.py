@@ -33,7 +33,8 @@ class Say(Callback):
     "Tell the epoch, the accuracy of the pretext task on validation photos, and the time"
     order = Recorder.order + 1
     def __init__(self, say, progress): self.say, self.progress, self.start, self.trained = say, progress, time.time(), 0
-    def after_cancel_epoch(self): self.progress.total -= training_views(self.dls)  # it was trained before
+    def after_cancel_epoch(self):
+        self.progress.total -= training_views(self.dls)  # those of an epoch that was trained before
     def after_validate(self):
         self.trained += 1
         done, spent = self.epoch + 1, time.time() - self.start
