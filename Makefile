@@ -2,10 +2,11 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
+OLDEST := .venv-oldest
 METADATA := settings.ini pyproject.toml setup.py
 .DELETE_ON_ERROR:
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-all prepare lab docs clean
+.PHONY: help demo test test-all test-oldest prepare lab docs clean
 
 help:  ## List the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/make \1	\2/p' Makefile
@@ -18,6 +19,9 @@ test: $(VENV)/installed-dev  ## Install what developers need into .venv and run 
 
 test-all: $(VENV)/installed-dev  ## Run every check, the long pages, killed runs and full disks, every family of architectures, and the slow pages at tiny sizes
 	$(BIN)/python tools/check.py --slow
+
+test-oldest: $(OLDEST)/installed  ## Run tests and pages with the oldest versions of all requirements, in .venv-oldest
+	$(OLDEST)/bin/python tools/check.py --oldest
 
 prepare: $(VENV)/installed-dev  ## Clean and export the notebooks, and make README.md and llms.txt from them
 	$(BIN)/nbdev-clean
@@ -36,9 +40,9 @@ docs: $(VENV)/installed-dev  ## Build the documentation site into _docs (needs Q
 clean:  ## Delete what was built, but not .venv
 	rm -rf _docs _proc build dist selfsup.egg-info .pytest_cache
 
-$(BIN)/python:
+%/bin/python:
 	@$(PYTHON) tools/python_version.py
-	$(PYTHON) -m venv $(VENV)
+	$(PYTHON) -m venv $*
 
 $(VENV)/installed: $(METADATA) | $(BIN)/python
 	$(BIN)/python -m pip install --editable .
@@ -47,3 +51,8 @@ $(VENV)/installed: $(METADATA) | $(BIN)/python
 $(VENV)/installed-dev: $(METADATA) | $(BIN)/python
 	$(BIN)/python -m pip install --editable '.[dev]'
 	touch $(VENV)/installed $@
+
+$(OLDEST)/installed: $(METADATA) tools/oldest.py | $(OLDEST)/bin/python
+	$(PYTHON) tools/oldest.py > $(OLDEST)/constraints.txt
+	$(OLDEST)/bin/python -m pip install --editable '.[timm,heic,tensorboard]' nbdev pytest pytest-xdist --constraint $(OLDEST)/constraints.txt
+	touch $@

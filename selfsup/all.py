@@ -35,6 +35,7 @@ from selfsup.transfer.predictions import *
 from selfsup.transfer.finetune import *
 from selfsup.transfer.probes import *
 from selfsup.transfer.resume import *
+from selfsup.transfer.loggers import *
 from selfsup.pretext.views import *
 from selfsup.pretext.task import *
 from selfsup.pretext.rotation import *

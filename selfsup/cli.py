@@ -33,6 +33,7 @@ COMMANDS = dict(
     pretrain=('pretext.pretrain', 'selfsup pretrain photos --out pretrained',
               'selfsup pretrain photos --out pretrained --arch resnet18 --size 128',
               'selfsup pretrain photos --out pretrained --pretext rotation --angles 0,180',
+              'selfsup pretrain photos --out pretrained --log csv,tensorboard',
               'selfsup pretrain photos --out further --start-from pretrained/'),
     finetune=('transfer.finetune', 'selfsup finetune photos --encoder pretrained/encoder.safetensors --out tuned',
               'selfsup finetune photos --encoder small --labels 10 --out from-scratch'),
@@ -319,7 +320,7 @@ def _prepare():
 def _complaint(e):
     "What there is to say of a mistake"
     if isinstance(e, InputError): return str(e)
-    if isinstance(e, click.Abort): return str(e.__cause__ or '') or 'Stopped.'  # the interrupt, with what is kept
+    if isinstance(e, click.Abort): return str(e.__context__ or '') or 'Stopped.'  # the interrupt, with what is kept
     text = e.format_message()
     where = f" See '{e.ctx.command_path} --help'." if getattr(e, 'ctx', None) else ''
     return text + ('' if text[-1] in '.?)' else '.') + where

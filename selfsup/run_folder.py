@@ -40,6 +40,7 @@ def check_same(
 
 # %% ../nbs/06_run_folder.ipynb #9c8c22cc
 _TERMS = 'photos.json', 'plan.json'  # what a run goes on with, and no work of its own
+_LOGS = 'history.csv', 'tensorboard'  # what its loggers write as it goes
 
 class RunFolder:
     "A folder that a run writes into as it goes"
@@ -141,11 +142,17 @@ def _locked(run):
     try: yield
     except BaseException as e:
         kept = _what_is_kept(run)
-        if not run.pieces: _clear(run)
+        if not run.pieces:
+            for name in _LOGS: _remove(run.path/name)
+            _clear(run)
         if isinstance(e, KeyboardInterrupt): raise Stopped(f"Stopped. {kept or 'Nothing was finished yet.'}") from None
         if isinstance(e, WriteError) and kept: raise WriteError(f'{e} {kept}') from e
         raise
     finally: lock.release()
+
+def _remove(path):
+    shutil.rmtree(path, ignore_errors=True)
+    path.unlink(missing_ok=True)
 
 def _clear(run):
     "Remove what is unfinished: at once, so that what is left by a kill is one thing or the other; and an empty folder"
@@ -185,4 +192,4 @@ def check_run(
         raise InputError(f"The run in '{path}' is finished; there is nothing to go on with.")
     check_output(path, photos)
 
-def _results(run): return {f.name for f in run.path.glob('[!.]*')} - {'unfinished'}
+def _results(run): return {f.name for f in run.path.glob('[!.]*')} - {'unfinished', *_LOGS}

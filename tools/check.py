@@ -182,7 +182,9 @@ def main():
     "Run all checks; the exit code is 1 if one failed"
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument('--slow', action='store_true', help='run the slow pages too, at their tiny sizes, and kill runs')
-    checks = CHECKS + SLOW_CHECKS*parser.parse_args().slow
+    parser.add_argument('--oldest', action='store_true', help='run tests and pages alone: all that does not need the newest nbdev')
+    asked = parser.parse_args()
+    checks = [c for c in CHECKS if c[-1] in (tests, notebooks)] if asked.oldest else CHECKS + SLOW_CHECKS*asked.slow
     with TemporaryDirectory() as folder:
         shared = Path(folder).resolve()
         results = [passes(*a_check, shared/f'tree{i}', shared) for i, a_check in enumerate(checks)]

@@ -24,6 +24,7 @@ from .task import PretextTask, as_task, task_of
 from ..report import write_result
 from ..run_folder import run_folder
 from ..transfer.finetune import bits_for
+from ..transfer.loggers import check_loggers, loggers
 from ..transfer.resume import KeepTraining, check_state_room
 from ..transfer.training import CountViews
 
@@ -32,14 +33,13 @@ class Say(Callback):
     "Tell the epoch, the accuracy of the pretext task on validation photos, and the time"
     order = Recorder.order + 1
     def __init__(self, say, progress): self.say, self.progress, self.start, self.trained = say, progress, time.time(), 0
-    def after_epoch(self):
-        if not len(self.recorder.values[-1]):  # an epoch that was trained before
-            self.progress.total -= training_views(self.dls)
-            return
+    def after_cancel_epoch(self):
+        self.progress.total -= training_views(self.dls)  # those of an epoch that was trained before
+    def after_validate(self):
         self.trained += 1
         done, spent = self.epoch + 1, time.time() - self.start
         left = f', about {duration(spent*(self.n_epoch - done)/self.trained)} left' if done < self.n_epoch else ''
-        told = task_of(self.dls).told(self.recorder.values[-1][-1])
+        told = task_of(self.dls).told(self.recorder.log[-1])
         self.say(f'pretraining, epoch {done} of {self.n_epoch}: {told}, {duration(spent)}{left}')
 
 # %% ../../nbs/pretext/08_pretrain.ipynb #9f9c9b16
@@ -52,16 +52,17 @@ def train_pretext(
     say=noop, # Gets a line an epoch, such as `print`
     progress:Progress|None=None, # Counts the views, if this is a part of longer work
     keep:KeepTraining|None=None, # Keeps the state after every epoch, and goes on from it
+    cbs=None, # More callbacks
 )->Learner:
     "Pretrain an encoder by the task of `dls`"
     check_rate(lr)
     set_seed(seed)
     learn = pretext_learner(dls, arch, wd=.01)
     dls.train.rng.seed(seed)
-    own = nullcontext(progress) if progress else Progress(training_views(dls, epochs), 'pretraining', say)
-    with own as counted_in, learn.no_bar(), learn.no_logging():
-        cbs = [Say(say, counted_in), CountViews(counted_in, 'pretraining')] + ([keep] if keep else [])
-        learn.fit_one_cycle(epochs, lr, cbs=cbs)
+    counts = nullcontext(progress) if progress else Progress(training_views(dls, epochs), 'pretraining', say)
+    with counts as counted_in, learn.no_bar(), learn.no_logging():
+        own = [Say(say, counted_in), CountViews(counted_in, 'pretraining')]
+        learn.fit_one_cycle(epochs, lr, cbs=own + L(cbs) + L(keep))
     return learn
 
 # %% ../../nbs/pretext/08_pretrain.ipynb #019d9547
@@ -89,6 +90,7 @@ def pretrain(
     lr:float=4e-3, # Peak learning rate
     seed:int=0, # Of weights and batches
     start_from:str|None=None, # Finished encoder to train on from, instead of arch: FOLDER/, or timm/ARCH[:FILE]
+    log:list[str]|str|None=None, # Loggers: csv writes history.csv, tensorboard a folder, wandb to Weights & Biases
     resume:bool=False, # Go on with a pretraining that was stopped; all else as it was given then
     say=say, # Gets a line an epoch
 )->Path: # The file encoder.safetensors
@@ -96,9 +98,10 @@ def pretrain(
     task, encoder = as_task(pretext), _begin_with(start_from, arch, size)
     settings = dict(folder=str(folder), arch=arch or encoder.meta['arch'], size=picture_size(size, encoder),
                     epochs=epochs, labels_csv=labels_csv, pretext=task.meta(), minutes=minutes, bs=bs, lr=lr,
-                    seed=seed, start_from=start_from and str(start_from))
+                    seed=seed, start_from=start_from and str(start_from), log=[*L(log).unique()])
     _check(settings)
-    with run_folder(out, settings, resume, folder, say) as run: return _pretrain(run, task, encoder, say)
+    with run_folder(out, settings, resume, folder, say) as run, loggers(settings['log'], run) as cbs:
+        return _pretrain(run, task, encoder, cbs, say)
 
 # %% ../../nbs/pretext/08_pretrain.ipynb #b5111391
 def _check(s):
@@ -106,6 +109,7 @@ def _check(s):
     check_plan(s['epochs'], s['bs'], s['minutes'])
     at_least(0, seed=s['seed'])
     check_rate(s['lr'])
+    check_loggers(s['log'])
 
 def _begin_with(start_from, arch, size):
     "The encoder before it is trained"
@@ -114,7 +118,7 @@ def _begin_with(start_from, arch, size):
     return load_encoder(start_from)
 
 # %% ../../nbs/pretext/08_pretrain.ipynb #61a930c4
-def _pretrain(run, task, encoder, say):
+def _pretrain(run, task, encoder, cbs, say):
     "Read the photos, train on them, and write what came out"
     s, start = run.settings, time.time()
     check_state_room(run, encoder)
@@ -126,7 +130,7 @@ def _pretrain(run, task, encoder, say):
     run.same_photos(photos.digests())
     epochs = _forecast(run, plan, dls, encoder, say)
     learn = train_pretext(dls, encoder if s['start_from'] else s['arch'], epochs, s['lr'], s['seed'], say,
-                          keep=KeepTraining(run, 'encoder', s['seed']))
+                          keep=KeepTraining(run, 'encoder', s['seed']), cbs=cbs)
     return _save_pretraining(learn, run, photos, opener.bits, start, say)
 
 # %% ../../nbs/pretext/08_pretrain.ipynb #61a930c5

@@ -9,6 +9,7 @@ __all__ = ['KeepTraining', 'check_state_room']
 
 # %% ../../nbs/transfer/06_resume.ipynb #a5336790
 from ..run_folder import RunFolder
+import time
 from collections import defaultdict
 from io import BytesIO
 import numpy as np
@@ -25,7 +26,7 @@ class KeepTraining(Callback):
         seed:int=0, # Of the epochs
     ): self.folder, self.file, self.seed = run, f'{name}.pt', seed
     def before_fit(self):
-        self.first, self.values = 0, []
+        self.first, self.seconds = 0, []
         data = self.folder.kept(self.file)
         if data: self._load(torch.load(BytesIO(data), map_location=self.dls.device, weights_only=True))
     def before_epoch(self):
@@ -33,9 +34,11 @@ class KeepTraining(Callback):
         n = int(np.random.SeedSequence([self.seed, self.epoch]).generate_state(1)[0])
         set_seed(n)
         self.dls.train.rng.seed(n)
+        self.began = time.time()
+    def after_cancel_epoch(self):
+        if self.epoch < self.first: self._replay()
     def after_epoch(self):
         if self.epoch >= self.first: self._keep()
-        else: self.recorder.values = [L(row) for row in self.values[:self.epoch + 1]]
 
 # %% ../../nbs/transfer/06_resume.ipynb #5c4a6a2b
 @patch
@@ -43,18 +46,27 @@ def _load(self:KeepTraining, state):
     "Take over what was kept"
     self.model.load_state_dict(state['model'])
     self._optimizer().state = defaultdict(dict, zip(self.opt.all_params().itemgot(0), state['opt']))
-    self.first, self.values = state['epochs'], state['values']
+    self.first, self.values, self.seconds = (state[k] for k in ('epochs', 'values', 'seconds'))
     self._done(state['epochs'])
     self.recorder.smooth_loss.val, self.recorder.smooth_loss.count = state['loss']
 
 @patch
+def _replay(self:KeepTraining):
+    "Let the recorder find what an epoch came to that was trained before"
+    self.recorder.log += self.values[self.epoch]
+    self.recorder.start_epoch = time.time() - self.seconds[self.epoch]
+    self.learn.train_iter += len(self.dls.train)
+
+@patch
 def _keep(self:KeepTraining):
     "Write the state after this epoch"
+    self.seconds.append(time.time() - self.began)
     smooth = self.recorder.smooth_loss
     loss = smooth.val.as_subclass(Tensor), smooth.count
     of = self._optimizer().state
     state = dict(model=self.model.state_dict(), opt=[dict(of[p]) for p in self.opt.all_params().itemgot(0)],
-                 epochs=self.epoch + 1, values=[list(row) for row in self.recorder.values], loss=loss)
+                 epochs=self.epoch + 1, values=[list(row) for row in self.recorder.values], seconds=self.seconds,
+                 loss=loss)
     data = BytesIO()
     torch.save(state, data)
     if self.folder.keep(self.file, data.getvalue()): self._done(self.epoch + 1)
