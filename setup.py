@@ -15,7 +15,7 @@ setup(
     classifiers=cfg['classifiers'].strip().splitlines(),
     keywords=cfg['keywords'].split(),
     install_requires=cfg['requirements'].split(),
-    extras_require={extra: cfg[f'{extra}_requirements'].split() for extra in ('timm', 'heic', 'dev')},
+    extras_require={extra: cfg[f'{extra}_requirements'].split() for extra in ('timm', 'heic', 'processes', 'dev')},
     entry_points={'console_scripts': cfg['console_scripts'].split(), 'nbdev': ['selfsup=selfsup._modidx:d']},
     packages=find_packages(include=['selfsup', 'selfsup.*']),
     package_data={'selfsup': ['py.typed']},

@@ -1,13 +1,16 @@
 "One training in two processes of one machine, on the CPU."
 import json
 import os
+import socket
 import subprocess
 import sys
+from functools import partial
 from pathlib import Path
 
 import pytest
 import fastai.distributed  # gives learners `distrib_ctx`
-from fastai.vision.all import SGD, Callback, F1Score, ImageDataLoaders, accuracy, nn, noop, rank_distrib, set_seed, torch
+from fastai.vision.all import (
+    SGD, Callback, F1Score, ImageDataLoaders, accuracy, nn, noop, rank_distrib, set_seed, torch)
 from selfsup.all import *
 from selfsup.errors import InputError
 
@@ -52,13 +55,13 @@ def turns(world, out):
         validated = list(learn.validate())
     with torch.no_grad(): alone = torch.cat([learn.model.eval()(x).softmax(1) for x, _ in dls.valid])
     save_encoder(learn.model[0], out, size=32)
-    return dict(dealt=note.dealt, counted=note.targets, first=note.first, told=told, validated=validated, preds=preds.tolist(),
-                alone=alone.tolist(), targets=targets.tolist(), losses=losses.tolist(), weights=weights(learn).tolist(),
-                watched=watch.table().iloc[-1].fillna(0).tolist())
+    return dict(dealt=note.dealt, counted=note.targets, first=note.first, told=told, validated=validated,
+                preds=preds.tolist(), targets=targets.tolist(), losses=losses.tolist(), alone=alone.tolist(),
+                weights=weights(learn).tolist(), watched=watch.table().iloc[-1].fillna(0).tolist())
 
 def labels(world):
     learn = head_alone(world, BS)
-    with learn.distrib_ctx(cpu=True, sync_bn=False), learn.no_bar(): learn.fit(2, .3)
+    with learn.distrib_ctx(cpu=True, sync_bn=False), learn.no_bar(): learn.fit(2, 30)
     return dict(weights=weights(learn).tolist(), told=list(learn.recorder.values[-1]))
 
 def refusals(world):
@@ -69,9 +72,11 @@ def refusals(world):
         except InputError as e: return str(e)
     def fit(learn): learn.fit(1)
     set_seed(rank_distrib())
-    split = ImageDataLoaders.from_path_func(world, sorted((world/'train').rglob('*.png')), lambda f: f.parent.name, bs=BS, device='cpu',
-                                            num_workers=0, img_cls=PILUpright)
-    return dict(sync=said(head_alone(world, BS), fit, sync_bn=True), finder=said(head_alone(world, BS), lambda l: l.lr_find()),
+    files = sorted((world/'train').rglob('*.png'))
+    split = ImageDataLoaders.from_path_func(world, files, lambda f: f.parent.name, bs=BS, device='cpu', num_workers=0,
+                                            img_cls=PILUpright)
+    return dict(sync=said(head_alone(world, BS), fit, sync_bn=True),
+                finder=said(head_alone(world, BS), lambda learn: learn.lr_find()),
                 batch=said(head_alone(world, 12), fit), split=said(transfer_learner(split), fit))
 
 def work(world, out):
@@ -83,7 +88,8 @@ def work(world, out):
 @pytest.fixture(scope='module')
 def world(tmp_path_factory):
     "22 photos to train on, two batches of four in each process and a rest; 7 to validate on, an odd number"
-    path = draw_world(tmp_path_factory.mktemp('data')/'world', train=11, valid=4, test=1, classes=['house', 'cup'], size=32)
+    path = tmp_path_factory.mktemp('data')/'world'
+    draw_world(path, train=11, valid=4, test=1, classes=['house', 'cup'], size=32)
     next((path/'valid').rglob('*.png')).unlink()
     return path
 
@@ -91,10 +97,17 @@ def world(tmp_path_factory):
 def found(world, tmp_path_factory):
     "What the first process noted, and what the second did"
     out = tmp_path_factory.mktemp('out')
-    env = os.environ | dict(OMP_NUM_THREADS='1', XDG_CACHE_HOME=str(out/'cache'))
-    launch = [sys.executable, '-m', 'torch.distributed.run', '--standalone', '--nproc-per-node', '2', __file__, world, out]
-    done = subprocess.run(launch, env=env, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
-    assert done.returncode == 0, done.stdout
+    with socket.socket() as s:
+        s.bind(('127.0.0.1', 0))
+        port = s.getsockname()[1]
+    env = os.environ | dict(OMP_NUM_THREADS='1', XDG_CACHE_HOME=str(out/'cache'), WORLD_SIZE='2',
+                            MASTER_ADDR='127.0.0.1', MASTER_PORT=str(port))  # as torchrun does
+    start = partial(subprocess.Popen, [sys.executable, __file__, world, out], text=True, stdout=subprocess.PIPE,
+                    stderr=subprocess.STDOUT)
+    processes = [start(env=env | dict(RANK=str(rank), LOCAL_RANK=str(rank))) for rank in range(2)]
+    for process in processes:
+        said, _ = process.communicate(timeout=600)
+        assert process.returncode == 0, said
     return [json.loads((out/f'{rank}.json').read_text()) for rank in range(2)], out
 
 @pytest.fixture(scope='module')
@@ -146,15 +159,16 @@ def test_the_first_process_saves_the_encoder(found, both):
 def test_two_processes_equal_one_with_their_batches_together(world, both):
     alone = head_alone(world, 2*BS)
     before = weights(alone)
-    with alone.no_bar(): alone.fit(2, .3)
+    with alone.no_bar(): alone.fit(2, 30)
     two, one = torch.tensor(both[0]['labels']['weights']), weights(alone)
-    assert (one - before).abs().max() > 1e-2 and torch.allclose(one, two, atol=1e-4)
+    assert (one - before).abs().max() > .1 and torch.allclose(one, two, atol=1e-4)
     assert both[0]['labels']['told'] == pytest.approx(alone.recorder.values[-1], abs=1e-3)
 
 def test_what_cannot_work_is_said(both):
     for process in both:
         said = process['refusals']
-        assert 'distrib_ctx(cpu=True, sync_bn=False)' in said['sync'] and 'lr_find works in one process' in said['finder']
+        assert 'distrib_ctx(cpu=True, sync_bn=False)' in said['sync']
+        assert 'lr_find works in one process' in said['finder']
         assert '22 pictures, less than one batch of 12 in each of 2 processes' in said['batch']
         assert 'do not have the same pictures' in said['split']
 

@@ -100,8 +100,8 @@ def _check_trainer(trainer):
     "`InputError` if a `DistributedTrainer` cannot do what is asked of it"
     n, cpu = num_distrib(), trainer.accelerator.device.type == 'cpu'
     if n != trainer.accelerator.num_processes:
-        raise InputError(f'{n} processes were started, and each takes itself for the only one, as none of them has a GPU '
-                         'of its own; to train on the CPU, write distrib_ctx(cpu=True, sync_bn=False).')
+        raise InputError(f'{n} processes were started, and each takes itself for the only one, as it has no GPU; '
+                         'to train on the CPU, write distrib_ctx(cpu=True, sync_bn=False).')
     if cpu and trainer.sync_bn:
         raise InputError('Batch normalisation over all processes needs GPUs, and these train on the CPU; '
                          'write distrib_ctx(cpu=True, sync_bn=False).')
@@ -157,7 +157,7 @@ def _put_together(metrics):
 def _gather(self:DealPhotos, found):
     "Let a `GatherPredsCallback` have the rows of all processes, in the order of the loader"
     if found.save_preds or found.save_targs:
-        raise InputError('save_preds and save_targs would write the predictions of one process; use what get_preds gives.')
+        raise InputError('save_preds and save_targs would write what one process predicts; use what get_preds gives.')
     for name in ('inputs', 'preds', 'targets', 'losses'):
         rows = getattr(found, name, None)
         if rows is None or not len(rows): continue
