@@ -54,5 +54,5 @@ $(VENV)/installed-dev: $(METADATA) | $(BIN)/python
 
 $(OLDEST)/installed: $(METADATA) tools/oldest.py | $(OLDEST)/bin/python
 	$(PYTHON) tools/oldest.py > $(OLDEST)/constraints.txt
-	$(OLDEST)/bin/python -m pip install --editable '.[timm,heic,onnx,tensorboard]' nbdev pytest pytest-xdist --constraint $(OLDEST)/constraints.txt
+	$(OLDEST)/bin/python -m pip install --editable '.[timm,heic,onnx,processes,tensorboard]' nbdev pytest pytest-xdist --constraint $(OLDEST)/constraints.txt
 	touch $@

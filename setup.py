@@ -16,7 +16,7 @@ setup(
     keywords=cfg['keywords'].split(),
     install_requires=cfg['requirements'].split(),
     extras_require={extra: cfg[f'{extra}_requirements'].split()
-                    for extra in ('timm', 'heic', 'onnx', 'tensorboard', 'wandb', 'dev')},
+                    for extra in ('timm', 'heic', 'onnx', 'processes', 'tensorboard', 'wandb', 'dev')},
     entry_points={'console_scripts': cfg['console_scripts'].split(), 'nbdev': ['selfsup=selfsup._modidx:d']},
     packages=find_packages(include=['selfsup', 'selfsup.*']),
     package_data={'selfsup': ['py.typed']},

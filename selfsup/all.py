@@ -27,6 +27,7 @@ from selfsup.models.export import *
 from selfsup.models.heads import *
 from selfsup.models.normalization import *
 from selfsup.models.features import *
+from selfsup.transfer.processes import *
 from selfsup.transfer.training import *
 from selfsup.transfer.learner import *
 from selfsup.transfer.loaders import *

@@ -176,12 +176,19 @@ def _check_terms(run):
     write_json(run.parts/'run.json', run.settings)
 
 # %% ../nbs/06_run_folder.ipynb #00152140
+def _check_alone():
+    "`InputError` in one of several processes that were started together"
+    if (n := int(os.environ.get('WORLD_SIZE', 1))) < 2: return
+    raise InputError(f'A run is the work of one process, and this is one of {n}; start it without torchrun or accelerate '
+                     'launch. To train in several processes, use a learner and its distrib_ctx.')
+
 def check_run(
     path:str|Path, # Folder of the results
     resume:bool=False, # Go on with the run in it
     photos:str|Path|None=None, # Folder of the photos, where the results must not lie
 ):
     "`InputError` for a folder that cannot be begun in, or gone on with"
+    _check_alone()
     run = RunFolder(path)
     if os.path.isdir(run.parts):
         _lock(run).release()

@@ -17,6 +17,7 @@ import platform
 from copy import deepcopy
 from importlib.metadata import version
 from pathlib import Path
+from fastai.torch_core import rank_distrib
 from fastcore.basics import patch
 from torch import nn
 from safetensors.torch import load_file, save
@@ -104,11 +105,13 @@ def save(self:SavedNet,
 )->Path: # The weights' file
     "Write both files"
     files = self.packed(net, folder, meta)
+    file = next(iter(files))
+    if rank_distrib(): return file  # of several processes the first one writes, as in `Learner.save`
     try: Path(folder).mkdir(parents=True, exist_ok=True)
     except OSError as e:
         raise WriteError(f"'{folder}' cannot be made ({e.strerror}); check the disk, or give another folder.") from e
     write_together(files)
-    return next(iter(files))
+    return file
 
 # %% ../../nbs/models/02_saved.ipynb #af6241dd
 @patch

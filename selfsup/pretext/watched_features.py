@@ -22,6 +22,7 @@ from ..models.features import file_features
 from .task import task_of
 from ..statistics import by_picture
 from ..transfer.probes import knn_predict, linear_probe
+from ..transfer.processes import of_all_processes
 
 # %% ../../nbs/pretext/09_watched_features.ipynb #4ed2ef6c
 def watched_photos(
@@ -116,7 +117,7 @@ def before_validate(self:WatchFeatures): self.hits = []
 def after_batch(self:WatchFeatures):
     if not self.trained: return
     if self.training: self.n_batches += 1
-    else: self.hits += [float(self.task.metric(*views)) for views in self._by_picture()]
+    elif len(self.yb): self.hits += [float(self.task.metric(*views)) for views in self._by_picture()]
 
 @patch
 def _by_picture(self:WatchFeatures):
@@ -130,13 +131,13 @@ def after_epoch(self:WatchFeatures):
     if not self.trained: return
     self.trained, self.n_epochs = False, self.n_epochs + 1
     if self.n_epochs % self.every and self.epoch < self.n_epoch - 1: return
-    self._add(*by_picture(self.hits, 1))
+    self._add(*by_picture(sum(of_all_processes(self.hits), []), 1))
     if self.keep_best: self._keep()
     self._warn()
 
 @patch
 def _add(self:WatchFeatures, value, error):
-    s, scored = self.score(self.model[0]), self.codes[self.n_votes:]
+    s, scored = self.score(get_model(self.model)[0]), self.codes[self.n_votes:]
     chance = np.bincount(scored).max()/len(scored)  # always the most frequent class
     name = self.task.name
     self.history.append({
@@ -150,7 +151,7 @@ def _keep(self:WatchFeatures):
     "Copy the encoder if its score is the highest so far"
     score = self.history[-1]['score']
     if self.best and score <= self.best.meta['watched']['score']: return
-    self.best = deepcopy(self.model[0])
+    self.best = deepcopy(get_model(self.model)[0])
     self.best.meta['watched'] = dict(epoch=self.n_epochs, score=score, labels=len(self.codes))
 
 # %% ../../nbs/pretext/09_watched_features.ipynb #79931ef9
@@ -197,7 +198,7 @@ def _warn(self:WatchFeatures):
 
 @patch
 def _once(self:WatchFeatures, what, message):
-    if what not in self.said: self.say(message)
+    if what not in self.said and not rank_distrib(): self.say(message)
     self.said.add(what)
 
 # %% ../../nbs/pretext/09_watched_features.ipynb #833b2a97

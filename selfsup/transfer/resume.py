@@ -44,7 +44,7 @@ class KeepTraining(Callback):
 @patch
 def _load(self:KeepTraining, state):
     "Take over what was kept"
-    self.model.load_state_dict(state['model'])
+    get_model(self.model).load_state_dict(state['model'])
     self._optimizer().state = defaultdict(dict, zip(self.opt.all_params().itemgot(0), state['opt']))
     self.first, self.values, self.seconds = (state[k] for k in ('epochs', 'values', 'seconds'))
     self._done(state['epochs'])
@@ -64,9 +64,9 @@ def _keep(self:KeepTraining):
     smooth = self.recorder.smooth_loss
     loss = smooth.val.as_subclass(Tensor), smooth.count
     of = self._optimizer().state
-    state = dict(model=self.model.state_dict(), opt=[dict(of[p]) for p in self.opt.all_params().itemgot(0)],
-                 epochs=self.epoch + 1, values=[list(row) for row in self.recorder.values], seconds=self.seconds,
-                 loss=loss)
+    opt = [dict(of[p]) for p in self.opt.all_params().itemgot(0)]
+    state = dict(model=get_model(self.model).state_dict(), opt=opt, epochs=self.epoch + 1, loss=loss,
+                 values=[list(row) for row in self.recorder.values], seconds=self.seconds)
     data = BytesIO()
     torch.save(state, data)
     if self.folder.keep(self.file, data.getvalue()): self._done(self.epoch + 1)

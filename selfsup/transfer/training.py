@@ -14,6 +14,7 @@ from torch import nn
 from fastai.vision.all import *
 from ..models.encoder import n_features
 from ..models.heads import EncoderWithHead, has_bf16
+from .processes import DealPhotos
 
 # %% ../../nbs/transfer/01_training.ipynb #1d7b588b
 def check_batches(
@@ -63,9 +64,10 @@ def _peak(self:FiniteLoss):
 class FrozenEncoder(Callback):
     "Keep the stages that do not train in evaluation mode, and frozen weights as they are"
     def before_train(self):
-        for stage in self.model[0].groups():
+        encoder = get_model(self.model)[0]
+        for stage in encoder.groups():
             if not any(p.requires_grad for p in stage.parameters()): stage.eval()
-        for p in self.model[0].parameters():
+        for p in encoder.parameters():
             if not p.requires_grad: p.grad = None  # from before; with it, weight decay would go on
 
 # %% ../../nbs/transfer/01_training.ipynb #393ceda2
@@ -102,5 +104,5 @@ def encoder_learner(
     model = EncoderWithHead(encoder, head(n_features(encoder), dls.c))
     device = torch.device(getattr(dls, 'device', None) or default_device())
     channels_last = (device.type == 'cpu' or has_bf16(device)) and _channels_may_come_last(encoder)
-    own = [FiniteLoss(), FrozenEncoder(), *([ChannelsLast()] if channels_last else [])]
+    own = [FiniteLoss(), FrozenEncoder(), DealPhotos(), *([ChannelsLast()] if channels_last else [])]
     return Learner(dls, model, cbs=L(cbs) + own, **kwargs)
