@@ -4,6 +4,7 @@ import warnings
 from pathlib import Path
 import numpy as np
 import pandas as pd
+import PIL
 import pytest
 from PIL import Image
 from selfsup.errors import InputError
@@ -11,6 +12,8 @@ from selfsup.data.pictures import ORIENTATION, PILUpright
 
 ODD = Path('~/.fastai/data/odd_images').expanduser()
 needs_odd = pytest.mark.skipif(not (ODD/'index.csv').is_file(), reason=f'the odd pictures are not in {ODD}')
+needs_new_pillow = pytest.mark.skipif(int(PIL.__version__.split('.')[0]) < 13,
+                                      reason='an older Pillow opens fewer of the odd pictures than their index says')
 NOISE = np.random.default_rng(0).integers(0, 256, (14, 21, 3), dtype=np.uint8)
 # What the eight notes mean, by the EXIF standard: where row 0 and column 0 of the file lie in the picture
 STORED = {1: lambda a: a, 2: np.fliplr, 3: lambda a: np.rot90(a, 2), 4: np.flipud,
@@ -84,6 +87,7 @@ def test_half_a_file_is_refused(format, tmp_path):
 def odd(): return pd.read_csv(ODD/'index.csv').fillna('')
 
 @needs_odd
+@needs_new_pillow
 @pytest.mark.filterwarnings('ignore')
 def test_odd_files_open_where_pillow_opens_them():
     # the two files that fail while Pillow looks for EXIF, and load at the second try, half empty
