@@ -215,11 +215,12 @@ def record(row):
 
 def main(names, out):
     "A line for each architecture; the exit code is 1 if one fails"
-    rows, more = [], []
-    failed = [name for name in names if not passes(name, partial(examine, onnx=ONNX), rows)]
+    rows, more, failed = [], [], []
+    for name in names:
+        if not passes(name, partial(examine, onnx=ONNX), rows): failed.append(name)
+        if out: pd.DataFrame(map(record, rows)).to_csv(out, index=False)
     failed += [name for name in COMPARED if not passes(name, compared, more)]
     print(f"{len(names)} architectures, {len(failed)} failed{': ' if failed else ''}{', '.join(failed)}")
-    if out: pd.DataFrame(map(record, rows)).to_csv(out, index=False)
     sys.exit(bool(failed))
 
 if __name__ == '__main__':
