@@ -133,7 +133,7 @@ def test_the_network_is_tried_before_anything_is_trained(world, monkeypatch):
     monkeypatch.setattr(timm, 'create_model', offline)
     monkeypatch.setattr(compare_module, 'train_pretext', lambda *args, **kwargs: pytest.fail('trained'))
     lines = []
-    with pytest.raises(InputError, match="timm's weights of resnet10t cannot be had here"):
+    with pytest.raises(InputError, match="The weights of timm/resnet10t cannot be had here"):
         compare(world, size=32, labels='5', encoder='theirs=timm/resnet10t', say=lines.append)
     assert not lines
 

@@ -56,7 +56,10 @@ def opened_difference(
 )->float: # The largest difference of a feature
     "Open weights in the library's own model, and hold its features against the encoder's"
     model, x = headless(encoder).eval(), torch.rand(1, 3, size, size, generator=torch.Generator().manual_seed(0))
-    model.load_state_dict(load(data), strict=True)
+    state, own = load(data), model.state_dict()  # the latter knows the versions of its layers, for which MNASNet asks
+    if state.keys() != own.keys(): raise InputError(f"The weights of '{encoder.meta['arch']}' lack names of its library's.")
+    own.update(state)
+    model.load_state_dict(own)
     with torch.no_grad(), eval_mode(encoder):
         theirs = model(x)
         ours = encoder.model(x) if encoder.meta['family'] == 'timm' else _pooled(encoder(x), theirs)
@@ -138,7 +141,12 @@ def opening_lines(
     meta, options = encoder.meta, _in_words(_options(encoder))
     if meta['family'] == 'timm': return _LINES['timm'].format(arch=meta['arch'], options=options)
     model = torchvision.models.get_model(meta['arch'], weights=None, **_options(encoder))
-    return _LINES['torchvision'].format(arch=meta['arch'], options=options, head=_head(model, encoder))
+    read = _WITH_VERSIONS if meta['arch'].startswith('mnasnet') else "model.load_state_dict(load_file('model.safetensors'))"
+    return _LINES['torchvision'].format(arch=meta['arch'], options=options, head=_head(model, encoder), read=read)
+
+_WITH_VERSIONS = """state = model.state_dict()  # knows the version of its layers, for which MNASNet asks
+state.update(load_file('model.safetensors'))
+model.load_state_dict(state)"""
 
 _LINES = {'onnx': """import onnxruntime
 
@@ -161,7 +169,7 @@ from torch import nn
 
 model = torchvision.models.get_model('{arch}', weights=None{options})
 model.{head} = nn.Identity()
-model.load_state_dict(load_file('model.safetensors'))
+{read}
 model.eval()
 features = model(pictures)  # scaled as in the table
 """} # By who opens it

@@ -43,7 +43,8 @@ class PhotosDL(GetAttr):
         batch = self.whole.bs*self.world
         return self.whole.n//batch if self.whole.drop_last else -(-self.whole.n//batch)
     def __iter__(self): return iter(self.own)
-    def to_detach(self, b, cpu=True, gather=True): return to_detach(b, cpu, False)  # `DealPhotos` gathers
+    def to_detach(self, b, cpu=True, gather=True):
+        return to_detach(b, cpu, False)  # `DealPhotos` gathers
 
 # %% ../../nbs/transfer/10_processes.ipynb #9c0d0007
 @patch
