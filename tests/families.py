@@ -153,7 +153,8 @@ def exported(encoder, size):
 
 def in_onnxruntime(encoder, size):
     "The largest difference of a number, and which pictures are taken"
-    _, any_side, worst = to_onnx(encoder, size)
+    try: _, any_side, worst = to_onnx(encoder, size)
+    except InputError: return 'refused'
     return f"{worst:.1g} off, {'any size' if any_side else f'{size} px only'}"
 
 def offers(words):

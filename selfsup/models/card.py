@@ -50,6 +50,7 @@ def _pictures(meta):
 
 def _three(v): return ', '.join(f'{c:.4g}' for c in v)
 
+# %% ../../nbs/models/08_card.ipynb #ca7d0030
 def card_facts(
     encoder, # As `load_encoder` gives it
     run:dict, # From `run_of`

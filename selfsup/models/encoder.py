@@ -165,6 +165,7 @@ def torchvision_stages(
     except Exception: return None  # each model has its own words for why it does not run
     return body and split_stages(body)
 
+# %% ../../nbs/models/01_encoder.ipynb #5f597a25
 def _torchvision_encoder(name, pretrained):
     model = torchvision.models.get_model(name, weights='DEFAULT' if pretrained else None)
     model.transform_input = False  # GoogLeNet's and Inception's: pictures are scaled before the encoder

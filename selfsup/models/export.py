@@ -144,6 +144,7 @@ def opening_lines(
     read = _WITH_VERSIONS if meta['arch'].startswith('mnasnet') else "model.load_state_dict(load_file('model.safetensors'))"
     return _LINES['torchvision'].format(arch=meta['arch'], options=options, head=_head(model, encoder), read=read)
 
+# %% ../../nbs/models/07_export.ipynb #e4b00050
 _WITH_VERSIONS = """state = model.state_dict()  # knows the version of its layers, for which MNASNet asks
 state.update(load_file('model.safetensors'))
 model.load_state_dict(state)"""
@@ -206,6 +207,7 @@ def _config(encoder):
     return dict(architecture=encoder.meta['arch'], num_classes=0, num_features=encoder.model.num_features,
                 model_args=how, pretrained_cfg=trained)
 
+# %% ../../nbs/models/07_export.ipynb #e4b00051
 def _files(encoder, to, size, out, say):
     "What is to be written, file to bytes, after a look at whether it opens"
     if to == 'onnx':

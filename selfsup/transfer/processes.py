@@ -26,6 +26,7 @@ def of_all_processes(
     torch.distributed.all_gather_object(res, o)
     return res
 
+# %% ../../nbs/transfer/10_processes.ipynb #9c0d0106
 class PhotosDL(GetAttr):
     "What one process gets of a loader: every n-th photo, with all of its views"
     _default = 'whole'
