@@ -56,7 +56,9 @@ def test_the_lines_of_the_card_open_it(arch, to, tmp_path):
     assert torch.equal(again(PICTURES), encoder(PICTURES))
     assert again.meta['size'] == 64 and again.meta['normalization'] == SCALE
 
-@pytest.mark.parametrize('arch, cut', [('small', 3), ('timm/test_vit', None)])
+no_tokens = pytest.mark.skipif(torch.__version__.startswith('2.7.'), reason='torch 2.7 cannot put this one into ONNX')
+
+@pytest.mark.parametrize('arch, cut', [('small', 3), pytest.param('timm/test_vit', None, marks=no_tokens)])
 def test_onnx_gives_the_same(arch, cut, tmp_path):
     encoder, said = saved(tmp_path/'saved', arch, cut), []
     export(tmp_path/'saved', 'onnx', tmp_path/'out', say=said.append)
