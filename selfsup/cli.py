@@ -267,6 +267,7 @@ def _as_json(name, f, typed):
         out = typed.get('out') or f'{tmp}/result'
         return f(**typed | {'out': out}), (Path(out)/'result.json').read_text(encoding='utf-8')
 
+# %% ../nbs/90_cli.ipynb #c0a10123
 def run_command(
     ctx, # Of click
     device=None, # For `use_device`
@@ -283,6 +284,7 @@ def run_command(
     if text is not None: print(text)
     return getattr(res, 'exit_code', 0)
 
+# %% ../nbs/90_cli.ipynb #c0a10223
 JSON = _Option(['--json'], 'Rarely needed', is_flag=True, help=(
     'Print the result as JSON on standard output, and all else on standard error'))
 

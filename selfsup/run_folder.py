@@ -150,6 +150,7 @@ def _locked(run):
         raise
     finally: lock.release()
 
+# %% ../nbs/06_run_folder.ipynb #91f558b0
 def _remove(path):
     shutil.rmtree(path, ignore_errors=True)
     path.unlink(missing_ok=True)

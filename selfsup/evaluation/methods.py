@@ -155,6 +155,7 @@ def named_encoder(
         raise InputError(f"encoder is called '{name}', which is a method already; give it another name.")
     return name, load_encoder(file)
 
+# %% ../../nbs/evaluation/01_methods.ipynb #135ddc01
 def named_encoders(
     texts:list, # As for `named_encoder`
     tasks:list=(), # Names of pretext tasks

@@ -16,11 +16,13 @@ from ..statistics import share_interval
 
 # %% ../../nbs/models/08_card.ipynb #ca7d0007
 def run_of(
-    file:Path, # Weights of an encoder
+    saved:Path, # Weights of an encoder, or the folder that holds them
 )->dict: # Empty, if there is none
     "The result.json of the run that wrote an encoder"
-    for folder in (file.parent, file.parent.parent):
-        try: run = json.loads((folder/'result.json').read_text(encoding='utf-8'))
+    folder = (saved if saved.is_dir() else saved.parent).resolve()
+    of_encoder = folder.name.partition('-')[0] == 'encoder'
+    for place in [folder, *([folder.parent] if of_encoder else [])]:
+        try: run = json.loads((place/'result.json').read_text(encoding='utf-8'))
         except (OSError, ValueError, RecursionError): continue
         if isinstance(run, dict) and 'settings' in run: return run
     return {}

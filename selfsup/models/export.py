@@ -19,7 +19,7 @@ from ..console import say
 from ..errors import InputError
 from .card import model_card, run_of
 from .encoder import eval_mode
-from .ready_made import library_names
+from .ready_made import library_heads, library_names
 from .saved import EXPORTED, load_encoder, picture_size
 from ..output import output_folder, write_together
 
@@ -44,9 +44,8 @@ def headless(
     return model
 
 def _head(model, encoder):
-    "The name of the classifier of a torchvision model: the part that the encoder lacks"
-    body = {k.split('.')[0] for k in library_names(encoder).values()}
-    return next(k for k, part in model.named_children() if k not in body and any(True for _ in part.parameters()))
+    "The name of the classifier of a torchvision model that was made by `_options`"
+    return next(k for k, _ in model.named_children() if k in library_heads(encoder))
 
 # %% ../../nbs/models/07_export.ipynb #e4b00010
 def opened_difference(
@@ -236,8 +235,7 @@ def export(
     check_target(encoder, to)
     size, folder = picture_size(None, encoder), output_folder(out)
     files = _files(encoder, to, size, folder, say)
-    run = run_of(Path(saved)/'encoder.safetensors' if Path(saved).is_dir() else Path(saved))
-    card = model_card(encoder, opening_lines(encoder, to, size), run)
+    card = model_card(encoder, opening_lines(encoder, to, size), run_of(Path(saved)))
     write_together(files | {folder/'README.md': card.encode()})
     say(f'written to {next(iter(files))}, and README.md beside it')
     return next(iter(files))

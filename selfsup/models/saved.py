@@ -198,6 +198,7 @@ def save_encoder(
     "Write the weights and what is needed to use them"
     return ENCODER.save(encoder, folder, {**encoder.meta, **info})
 
+# %% ../../nbs/models/02_saved.ipynb #3d8bb1bd
 def encoder_of(
     meta:dict, # `arch`, `family` and `stages`; and `size`, if an architecture is to be made for it
 ): # `Encoder` or `TimmEncoder`; `InputError` if there is none like that

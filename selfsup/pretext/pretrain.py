@@ -99,9 +99,7 @@ def pretrain(
     settings = dict(folder=str(folder), arch=arch or encoder.meta['arch'], size=picture_size(size, encoder),
                     epochs=epochs, labels_csv=labels_csv, pretext=task.meta(), minutes=minutes, bs=bs, lr=lr,
                     seed=seed, start_from=start_from and str(start_from), log=[*L(log).unique()])
-    _check(settings)
-    with run_folder(out, settings, resume, folder, say) as run, loggers(settings['log'], run) as cbs:
-        return _pretrain(run, task, encoder, cbs, say)
+    return _run(task, encoder, settings, out, resume, say)
 
 # %% ../../nbs/pretext/08_pretrain.ipynb #b5111391
 def _check(s):
@@ -118,6 +116,12 @@ def _begin_with(start_from, arch, size):
     return load_encoder(start_from)
 
 # %% ../../nbs/pretext/08_pretrain.ipynb #61a930c4
+def _run(task, encoder, settings, out, resume, say):
+    "Pretrain in a folder of its own"
+    _check(settings)
+    with run_folder(out, settings, resume, settings['folder'], say) as run, loggers(settings['log'], run) as cbs:
+        return _pretrain(run, task, encoder, cbs, say)
+
 def _pretrain(run, task, encoder, cbs, say):
     "Read the photos, train on them, and write what came out"
     s, start = run.settings, time.time()

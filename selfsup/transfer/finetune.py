@@ -133,9 +133,8 @@ def finetune(
     size = picture_size(size, body)
     settings = dict(folder=str(folder), encoder=str(encoder), labels=labels, freeze=freeze, labels_csv=labels_csv,
                     cut=cut, steps=steps, lr=lr, bs=bs, size=size, seed=seed)
-    with run_folder(out, settings, photos=folder, say=say) as run:
-        if _is_fresh(encoder): say(f"'{encoder}' is an architecture, so this is a training from scratch")
-        return _finetune(run, body, say)
+    if _is_fresh(encoder): say(f"'{encoder}' is an architecture, so this is a training from scratch")
+    with run_folder(out, settings, photos=folder, say=say) as run: return _finetune(run, body, say)
 
 # %% ../../nbs/transfer/04_finetune.ipynb #2c4ad857
 def _check_terms(labels, steps, lr, bs, seed):

@@ -57,6 +57,7 @@ def _replay(self:KeepTraining):
     self.recorder.start_epoch = time.time() - self.seconds[self.epoch]
     self.learn.train_iter += len(self.dls.train)
 
+# %% ../../nbs/transfer/06_resume.ipynb #5c4a6a2c
 @patch
 def _keep(self:KeepTraining):
     "Write the state after this epoch"
