@@ -105,6 +105,10 @@ def test_features_that_differ_are_seen():
     wrong = EXPORTED.packed(encoder, '', encoder.meta, library | names)
     differ = [opened_difference(encoder, next(iter(files.values())), 64) for files in (right, wrong)]
     assert differ[0] < 1e-5 < 1e-3 < differ[1]
+    cut = encoder.cut(2)
+    differ = [opened_difference(cut, next(iter(EXPORTED.packed(cut, '', cut.meta, names).values())), 64)
+              for names in (None, {'0.1.weight': '1.1.0.bn1.weight', '1.1.0.bn1.weight': '0.1.weight'})]
+    assert differ[0] < 1e-5 < 1e-3 < differ[1]
 
 @pytest.fixture(scope='module')
 def run(tmp_path_factory):

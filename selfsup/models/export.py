@@ -20,7 +20,7 @@ from ..errors import InputError
 from .card import model_card, run_of
 from .encoder import eval_mode
 from .ready_made import library_heads, library_names
-from .saved import EXPORTED, load_encoder, picture_size
+from .saved import EXPORTED, encoder_of, load_encoder, picture_size
 from ..output import output_folder, write_together
 
 # %% ../../nbs/models/07_export.ipynb #e4b00007
@@ -49,20 +49,26 @@ def _head(model, encoder):
 
 # %% ../../nbs/models/07_export.ipynb #e4b00010
 def opened_difference(
-    encoder, # A whole one of timm's or torchvision's
-    data:bytes, # safetensors, under the library's names
+    encoder, # `Encoder` or `TimmEncoder`
+    data:bytes, # safetensors, under the library's names where it is a whole one of theirs
     size:int, # Side of the pictures in pixels
 )->float: # The largest difference of a feature
-    "Open weights in the library's own model, and hold its features against the encoder's"
-    model, x = headless(encoder).eval(), torch.rand(1, 3, size, size, generator=torch.Generator().manual_seed(0))
+    "Open weights as somebody else does, and hold the features against the encoder's"
+    x = torch.rand(1, 3, size, size, generator=torch.Generator().manual_seed(0))
+    model = (headless(encoder) if library_names(encoder) else encoder_of(encoder.meta)).eval()
     state, own = load(data), model.state_dict()  # the latter knows the versions of its layers, for which MNASNet asks
     if state.keys() != own.keys(): raise InputError(f"The weights of '{encoder.meta['arch']}' lack names of its library's.")
     own.update(state)
     model.load_state_dict(own)
     with torch.no_grad(), eval_mode(encoder):
         theirs = model(x)
-        ours = encoder.model(x) if encoder.meta['family'] == 'timm' else _pooled(encoder(x), theirs)
+        ours = _like(encoder, x, theirs)
     return (theirs.flatten() - ours.flatten()).abs().max().item()
+
+def _like(encoder, x, theirs):
+    "What an encoder gives, in the form in which whoever opened it gives it"
+    if library_names(encoder) is None: return encoder(x)
+    return encoder.model(x) if encoder.meta['family'] == 'timm' else _pooled(encoder(x), theirs)
 
 def _pooled(m, like):
     "A map, pooled to as many numbers as `like` has"
@@ -216,10 +222,10 @@ def _files(encoder, to, size, out, say):
         return {out/'model.onnx': data}
     names, meta = library_names(encoder), {k: v for k, v in encoder.meta.items() if k != 'weights'}
     files = EXPORTED.packed(encoder, out, _config(encoder) | meta, names)
-    if names:
-        worst = opened_difference(encoder, next(iter(files.values())), size)
-        say(f"{meta['family']} opens it with all names and shapes; largest difference of a feature {worst:.1g}")
-        if not worst <= 1e-4: raise InputError(f"The features of '{meta['arch']}' are others there; give --to onnx.")
+    worst = opened_difference(encoder, next(iter(files.values())), size)
+    who = meta['family'] if names else 'selfsup'
+    say(f'{who} opens it with all names and shapes; largest difference of a feature {worst:.1g}')
+    if not worst <= 1e-4: raise InputError(f"The features of '{meta['arch']}' are others there; give --to onnx.")
     return files
 
 # %% ../../nbs/models/07_export.ipynb #e4b00022

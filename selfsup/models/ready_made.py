@@ -85,6 +85,7 @@ def library_names(
     names, n, _ = _taken_apart(encoder.meta['arch'])
     return dict(names) if encoder.n_stages == n else None
 
+# %% ../../nbs/models/06_ready_made.ipynb #0a6f0034
 def library_heads(
     encoder, # An encoder of timm's or torchvision's
 )->set: # Names of parts
