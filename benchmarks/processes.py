@@ -2,8 +2,8 @@
 
     python benchmarks/processes.py [--out FILE.csv]       writes benchmarks/processes.csv
 
-Both tasks are trained on drawn things of 32 pixels: to guess the turn, and to name the thing with labels from scratch. A
-seed sets weights and order of the photos, which are then the same in one process and in two. One process
+Both tasks are trained on drawn things of 32 pixels: to guess the turn, and to name the thing with labels from scratch.
+A seed sets weights and order of the photos, which are then the same in one process and in two. One process
 also makes its steps out of two batches of 16, and so normalises as two processes do. It takes some ten minutes of two
 cores.
 """

@@ -60,7 +60,7 @@ vit_tiny_r_s16_p8_224 vitamin_small_224 volo_d1_224 xception41p xcit_nano_12_p8_
 """.split() # One at least of each of timm's modules, but for the largest
 ONNX = '''googlenet mnasnet0_5 mobilenet_v2 resnet18 shufflenet_v2_x0_5 squeezenet1_1 timm/mobilevit_xxs timm/pit_ti_224
 timm/starnet_s050 timm/test_byobnet timm/test_coatnet timm/test_convnext timm/test_efficientnet timm/test_mambaout
-timm/test_maxvit timm/test_nfnet timm/test_resnet timm/test_vit timm/test_vit_relpos'''.split() # Tried in onnxruntime, too
+timm/test_maxvit timm/test_nfnet timm/test_resnet timm/test_vit timm/test_vit_relpos'''.split() # In onnxruntime, too
 COMPARED = 'shufflenet_v2_x0_5', 'timm/test_maxvit', 'timm/swin_tiny_patch4_window7_224' # In a whole comparison, too
 HEADS = 'classifier', 'fc', 'head', 'heads', 'aux1', 'aux2', 'AuxLogits' # Parts of theirs that are no encoder's
 
@@ -136,7 +136,7 @@ def train(encoder, size):
 def difference(encoder, size):
     "The largest difference of a feature after saving and loading"
     x = torch.rand(2, 3, size, size)
-    encoder.to(memory_format=torch.contiguous_format)  # a learner may have put the channels last, which rounds otherwise
+    encoder.to(memory_format=torch.contiguous_format)  # a learner may have put the channels last: other rounding
     with TemporaryDirectory() as folder, torch.no_grad():
         again = load_encoder(save_encoder(encoder, folder, size=size)).eval()
         return max((a - b).abs().max().item() for a, b in zip(encoder.eval().features(x), again.features(x)))

@@ -41,12 +41,14 @@ def elsewhere(folder, pictures):
     lines = (folder/'README.md').read_text(encoding='utf-8').split('```python')[1].split('```')[0]
     np.save(folder/'pictures.npy', pictures.numpy())
     code = ["import sys; sys.modules['selfsup'] = None", 'import numpy as np', "pictures = np.load('pictures.npy')"]
-    if 'onnx' not in lines: code += ['import torch', 'pictures = torch.from_numpy(pictures)', 'torch.set_grad_enabled(False)']
+    as_tensor = ['import torch', 'pictures = torch.from_numpy(pictures)', 'torch.set_grad_enabled(False)']
+    if 'onnx' not in lines: code += as_tensor
     code += [lines, "np.save('features.npy', np.asarray(features))"]
     subprocess.run([sys.executable, '-c', '\n'.join(code)], cwd=folder, check=True)
     return torch.from_numpy(np.load(folder/'features.npy'))
 
-@pytest.mark.parametrize('arch, to', [('resnet18', 'torchvision'), ('timm/test_vit', 'timm'), ('timm/test_resnet', 'hub')])
+@pytest.mark.parametrize('arch, to', [('resnet18', 'torchvision'), ('mnasnet0_5', 'torchvision'),
+                                      ('timm/test_vit', 'timm'), ('timm/test_resnet', 'hub')])
 def test_the_lines_of_the_card_open_it(arch, to, tmp_path):
     encoder = saved(tmp_path/'saved', arch)
     export(tmp_path/'saved', to, tmp_path/'out', say=noop)
@@ -76,7 +78,8 @@ def test_onnx_for_one_side_where_another_fails(tmp_path, monkeypatch):
     data, any_side, worst = module.to_onnx(saved(tmp_path, 'small'), 64)
     assert data and not any_side and worst < 1e-5
     monkeypatch.setattr(module, '_differences', lambda *args: [0., float('nan')])
-    with pytest.raises(InputError, match="'small' cannot be put into an ONNX file"): module.to_onnx(saved(tmp_path, 'small'), 64)
+    with pytest.raises(InputError, match="'small' cannot be put into an ONNX file"):
+        module.to_onnx(saved(tmp_path, 'small'), 64)
 
 @pytest.mark.parametrize('arch, cut', [('small', None), ('nin3', 2), ('resnet18', 3), ('timm/test_resnet', 2)])
 def test_what_no_library_knows_goes_to_the_hub(arch, cut, tmp_path):
@@ -123,7 +126,8 @@ def test_the_card_says_what_the_run_says(run, tmp_path):
     export(run/'pretrained', 'hub', tmp_path/'a', say=noop)
     card = (tmp_path/'a'/'README.md').read_text(encoding='utf-8')
     result = json.loads((run/'pretrained'/'result.json').read_text())
-    assert f"rotation accuracy {result['history'][-1]['rotation_accuracy']:.1%} (chance 25.0%); on 10 validation" in card
+    reached = result['history'][-1]['rotation_accuracy']
+    assert f'rotation accuracy {reached:.1%} (chance 25.0%); on 10 validation' in card
     assert '| photos | 20, without their labels |' in card and 'Nothing was measured with labels' in card
     assert str(run) not in card and str(run) not in (tmp_path/'a'/'config.json').read_text()
     export(run/'stages'/'encoder', 'hub', tmp_path/'b', say=noop)
@@ -131,7 +135,7 @@ def test_the_card_says_what_the_run_says(run, tmp_path):
     assert json.loads((run/'stages'/'result.json').read_text())['answer'] in card
 
 def test_the_command(run, tmp_path, capsys):
-    with pytest.raises(SystemExit) as e: main(['export', f'{run}/pretrained/', '--to', 'hub', '--out', str(tmp_path/'out')])
+    with pytest.raises(SystemExit) as e: main(f'export {run}/pretrained/ --to hub --out {tmp_path}/out'.split())
     assert not e.value.code
     assert 'written to' in capsys.readouterr().out
     for line, words in {'export nowhere/ --to hub --out a': "no file or folder 'nowhere/'",
@@ -143,7 +147,8 @@ def test_the_command(run, tmp_path, capsys):
 
 def test_without_the_extra(run, tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, 'onnxruntime', None)
-    with pytest.raises(InputError, match=r"pip install 'selfsup\[onnx\]'"): export(run/'pretrained', 'onnx', tmp_path/'a')
+    with pytest.raises(InputError, match=r"pip install 'selfsup\[onnx\]'"):
+        export(run/'pretrained', 'onnx', tmp_path/'a')
     assert not list((tmp_path/'a').glob('*'))
 
 def test_a_folder_of_a_hub_that_is_not_ours(run, tmp_path):

@@ -26,16 +26,18 @@ from torch.utils.tensorboard import SummaryWriter
 
 logging.getLogger('tensorboard').setLevel('ERROR')
 EPOCHS, BATCHES = 4, 4 # of training
+SHORT = dict(size=16, epochs=EPOCHS, bs=8, log=('csv', 'tensorboard'), say=noop)
 
 @pytest.fixture(scope='module')
 def world(tmp_path_factory):
     os.environ['XDG_CACHE_HOME'] = str(tmp_path_factory.mktemp('cache'))
-    return draw_world(tmp_path_factory.mktemp('data')/'world', train=16, valid=4, test=2, classes=['house', 'car'], size=16)
+    out = tmp_path_factory.mktemp('data')/'world'
+    return draw_world(out, train=16, valid=4, test=2, classes=['house', 'car'], size=16)
 
 @pytest.fixture
 def train(world, tmp_path):
     def _train(out, log=('csv', 'tensorboard'), **kwargs):
-        return pretrain(world, tmp_path/out, **dict(size=16, epochs=EPOCHS, bs=8, log=log, say=noop) | kwargs)
+        return pretrain(world, tmp_path/out, **SHORT | dict(log=log) | kwargs)
     return _train
 
 def table(out): return pd.read_csv(out/'history.csv')
@@ -53,7 +55,9 @@ def same_logs(a, b):
 def test_fastais_loggers_work_with_both_learners(world, tmp_path, task):
     cbs = [CSVLogger(tmp_path/'history.csv'), TensorBoardCallback(tmp_path/'tensorboard')]
     if task == 'pretext': learn = pretext_learner(RotationDataLoaders.from_folder(world, bs=8, num_workers=0), cbs=cbs)
-    else: learn = transfer_learner(ImageDataLoaders.from_folder(world, bs=8, num_workers=0, item_tfms=Resize(16)), cbs=cbs)
+    else:
+        dls = ImageDataLoaders.from_folder(world, bs=8, num_workers=0, item_tfms=Resize(16))
+        learn = transfer_learner(dls, cbs=cbs)
     with learn.no_bar(), learn.no_logging(): learn.fit(2)
     assert [*map(list, table(tmp_path).iloc[:, 1:-1].values)] == [*map(pytest.approx, map(list, learn.recorder.values))]
     assert len(scalars(tmp_path)['valid_loss']) == 2
@@ -63,7 +67,7 @@ def test_fastais_loggers_work_with_both_learners(world, tmp_path, task):
 @pytest.fixture(scope='module')
 def whole(world, tmp_path_factory):
     out = tmp_path_factory.mktemp('whole')
-    pretrain(world, out/'logged', size=16, epochs=EPOCHS, bs=8, log=['csv', 'tensorboard'], say=noop)
+    pretrain(world, out/'logged', **SHORT)
     return out/'logged'
 
 def test_a_logged_run_is_the_run_without_loggers(train, whole):
@@ -92,22 +96,25 @@ def ended_in(monkeypatch, where, epoch):
         else: m.setattr(KeepTraining, '_keep', stop_in_keep)
         yield
 
-@pytest.mark.parametrize('where, epochs', [('batch', [3]), ('batch', [1, 1]), ('logged', [3]), ('logged', [1, 2]), ('kept', [1, 2])])
+@pytest.mark.parametrize('where, epochs', [('batch', [3]), ('batch', [1, 1]), ('logged', [3]), ('logged', [1, 2]),
+                                           ('kept', [1, 2])])
 def test_a_run_that_goes_on_has_each_row_once(train, whole, tmp_path, monkeypatch, where, epochs):
     for i, epoch in enumerate(epochs):
         with ended_in(monkeypatch, where, epoch): train('parts', resume=i > 0)
     train('parts', resume=True)
     assert same_logs(tmp_path/'parts', whole)
 
-def test_what_is_kept_is_logged_though_the_process_is_killed(train, whole, tmp_path):
-    def killed():
-        keep = KeepTraining._keep
-        def die(self):
-            keep(self)
-            if self.epoch == 1: os.kill(os.getpid(), signal.SIGKILL)
-        KeepTraining._keep = die
-        train('parts')
-    process = get_context('fork').Process(target=killed)
+def killed(world, out):
+    "A training whose process is killed when the state of its second epoch is kept"
+    keep = KeepTraining._keep
+    def die(self):
+        keep(self)
+        if self.epoch == 1: os.kill(os.getpid(), signal.SIGKILL)
+    KeepTraining._keep = die
+    pretrain(world, out, **SHORT)
+
+def test_what_is_kept_is_logged_though_the_process_is_killed(train, world, whole, tmp_path):
+    process = get_context('spawn').Process(target=killed, args=(world, tmp_path/'parts'))  # a fork would have no threads
     process.start()
     process.join()
     assert process.exitcode == -signal.SIGKILL and len(table(tmp_path/'parts')) == 2
@@ -162,7 +169,7 @@ def test_a_run_goes_on_with_its_loggers(train, monkeypatch):
 
 def test_at_the_command_line(world, tmp_path):
     with pytest.raises(SystemExit) as e:
-        cli.main(['pretrain', str(world), '--out', str(tmp_path/'out'), '--size', '16', '--epochs', '2', '--log', 'csv,tensorboard,csv'])
+        cli.main(f'pretrain {world} --out {tmp_path}/out --size 16 --epochs 2 --log csv,tensorboard,csv'.split())
     assert e.value.code == 0 and len(table(tmp_path/'out')) == 2
     assert len(scalars(tmp_path/'out')['valid_loss']) == 2
 
@@ -194,10 +201,12 @@ def test_a_run_of_weights_and_biases(account, train, whole):
     file = train('out', log='wandb')
     run, = account.runs
     assert file.read_bytes() == (whole/'encoder.safetensors').read_bytes()
-    assert (run.group, run.settings, run.code) == ('out', json.loads((file.parent/'result.json').read_text())['settings'] | {'epochs': EPOCHS}, 0)
+    settings = json.loads((file.parent/'result.json').read_text())['settings']
+    assert (run.group, run.settings, run.code) == ('out', settings | {'epochs': EPOCHS}, 0)
     assert [*run.rows] == [*range(EPOCHS*BATCHES)]
     ends = [run.rows[BATCHES*(i + 1) - 1] for i in range(EPOCHS)]
-    assert [row['epoch'] for row in ends] == [1, 2, 3, 4] and [row['accuracy'] for row in ends] == pytest.approx([*table(whole).accuracy])
+    assert [row['epoch'] for row in ends] == [1, 2, 3, 4]
+    assert [row['accuracy'] for row in ends] == pytest.approx([*table(whole).accuracy])
 
 @pytest.mark.parametrize('where', ['batch', 'logged', 'kept'])
 def test_a_run_that_goes_on_is_a_second_one_of_its_group(account, train, monkeypatch, where):
@@ -212,5 +221,6 @@ def test_a_run_that_goes_on_is_a_second_one_of_its_group(account, train, monkeyp
 def test_an_account_that_is_not_there(account, train, tmp_path, monkeypatch):
     def refuse(**kwargs): raise account.Error('no API key')
     monkeypatch.setattr(account, 'init', refuse)
-    with pytest.raises(InputError, match='no API key. Without an account: WANDB_MODE=offline'): train('out', log='wandb', say=pytest.fail)
+    with pytest.raises(InputError, match='no API key. Without an account: WANDB_MODE=offline'):
+        train('out', log='wandb', say=pytest.fail)
     assert not (tmp_path/'out').exists()

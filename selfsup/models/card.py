@@ -76,8 +76,8 @@ def _versions(meta):
     return {'made with': ', '.join(f'{k} {v}' for k, v in meta['versions'].items())} if 'versions' in meta else {}
 
 # %% ../../nbs/models/08_card.ipynb #ca7d0013
-_UNMEASURED = ('Nothing was measured with labels in the run that wrote this encoder. `selfsup evaluate` tells what can be '
-               'read off its stages, and `selfsup compare` whether it beats training without it.')
+_UNMEASURED = ('Nothing was measured with labels in the run that wrote this encoder. `selfsup evaluate` tells what can '
+               'be read off its stages, and `selfsup compare` whether it beats training without it.')
 
 def card_scores(
     encoder, # As `load_encoder` gives it
@@ -116,7 +116,8 @@ def model_card(
     rows = '\n'.join(f'| {k} | {v} |' for k, v in card_facts(encoder, run).items())
     trained = f'pretrained by {task}' if task else 'encoder'
     return _CARD.format(library=library, tags=', '.join(tags), arch=meta['arch'], trained=trained, rows=rows,
-                        opening=opening.strip(), scores=_bullets(card_scores(encoder, run)), limits=_bullets(_limits(encoder)))
+                        opening=opening.strip(), scores=_bullets(card_scores(encoder, run)),
+                        limits=_bullets(_limits(encoder)))
 
 # %% ../../nbs/models/08_card.ipynb #ca7d0017
 _CARD = """---

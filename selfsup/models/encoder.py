@@ -1,4 +1,4 @@
-"""The part of the network that is kept: made from any architecture, cut at any stage, saved with what is needed to use it
+"""The part of the network that is kept: made from any architecture, and cut at any stage
 
 Docs: https://selfsup.github.io/selfsup/models/encoder.html.md"""
 

@@ -57,7 +57,8 @@ def opened_difference(
     x = torch.rand(1, 3, size, size, generator=torch.Generator().manual_seed(0))
     model = (headless(encoder) if library_names(encoder) else encoder_of(encoder.meta)).eval()
     state, own = load(data), model.state_dict()  # the latter knows the versions of its layers, for which MNASNet asks
-    if state.keys() != own.keys(): raise InputError(f"The weights of '{encoder.meta['arch']}' lack names of its library's.")
+    if state.keys() != own.keys():
+        raise InputError(f"The weights of '{encoder.meta['arch']}' do not have the names of its library.")
     own.update(state)
     model.load_state_dict(own)
     with torch.no_grad(), eval_mode(encoder):
@@ -146,10 +147,12 @@ def opening_lines(
     meta, options = encoder.meta, _in_words(_options(encoder))
     if meta['family'] == 'timm': return _LINES['timm'].format(arch=meta['arch'], options=options)
     model = torchvision.models.get_model(meta['arch'], weights=None, **_options(encoder))
-    read = _WITH_VERSIONS if meta['arch'].startswith('mnasnet') else "model.load_state_dict(load_file('model.safetensors'))"
+    read = _WITH_VERSIONS if meta['arch'].startswith('mnasnet') else _PLAIN
     return _LINES['torchvision'].format(arch=meta['arch'], options=options, head=_head(model, encoder), read=read)
 
 # %% ../../nbs/models/07_export.ipynb #e4b00050
+_PLAIN = "model.load_state_dict(load_file('model.safetensors'))"
+
 _WITH_VERSIONS = """state = model.state_dict()  # knows the version of its layers, for which MNASNet asks
 state.update(load_file('model.safetensors'))
 model.load_state_dict(state)"""

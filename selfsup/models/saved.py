@@ -91,7 +91,8 @@ def packed(self:SavedNet,
     "What is to be written, checked"
     file, info = Path(folder)/f'{self.name}.safetensors', Path(folder)/self.info
     name = (names or {}).get
-    state = {name(k, k): v.detach().cpu().contiguous().clone() for k, v in net.state_dict().items()}  # some nets share a tensor
+    own = net.state_dict()
+    state = {name(k, k): v.detach().cpu().contiguous().clone() for k, v in own.items()}  # some nets share a tensor
     self.check(meta, info)
     _check_weights(state, f'Nothing was saved: the weights of the {self.what}')
     versions = {p: version(p) for p in ('selfsup', 'torch', 'torchvision', 'fastai')}
