@@ -9,11 +9,11 @@ DOWNLOAD = re.compile(r'untar_data\(URLs\.(\w+)')
 SOURCES = {
     'cifar10': 'run: python -c "from fastai.vision.all import *; untar_data(URLs.CIFAR)"',
     'cifar10_png6k': '2,034 or more photos of CIFAR-10 as PNG in train/CLASS and test/CLASS, beside the same photos as JPEG in cifar10; '
-                     'nbs/tutorials/10_honest_data.ipynb says more',
+                     'nbs/tutorials/12_honest_data.ipynb says more',
     'flowers_160': 'https://www.kaggle.com/datasets/alxmamaev/flowers-recognition at 160 pixels on the short side, '
-                   'with labels.csv (columns path, class, split); nbs/tutorials/06_flowers.ipynb says more',
+                   'with labels.csv (columns path, class, split); nbs/tutorials/16_flowers.ipynb says more',
     'bccd_cells': 'the boxes of https://github.com/Shenggan/BCCD_Dataset cut out into train/CLASS and test/CLASS; '
-                  'nbs/tutorials/09_other_photos.ipynb says more'}
+                  'nbs/tutorials/18_other_photos.ipynb says more'}
 
 def code_cells(notebook): return [c for c in notebook['cells'] if c['cell_type'] == 'code' and ''.join(c['source']).strip()]
 def code(notebook): return '\n'.join(''.join(c['source']) for c in code_cells(notebook))
