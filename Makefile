@@ -23,7 +23,8 @@ test-all: $(VENV)/installed-dev  ## Run every check, the long pages, killed runs
 test-oldest: $(OLDEST)/installed  ## Run tests and pages with the oldest versions of all requirements, in .venv-oldest
 	$(OLDEST)/bin/python tools/check.py --oldest
 
-prepare: $(VENV)/installed-dev  ## Clean and export the notebooks, and make README.md and llms.txt from them
+prepare: $(VENV)/installed-dev  ## Stamp the course's pages, clean and export the notebooks, and make README.md and llms.txt from them
+	$(BIN)/python tools/course.py
 	$(BIN)/nbdev-clean
 	$(BIN)/nbdev-export
 	$(BIN)/python -c 'from nbdev.quarto import refresh_quarto_yml; refresh_quarto_yml()'

@@ -1,6 +1,7 @@
 "The repository's own tools, on small inputs."
 import json
 import re
+import sys
 from importlib import metadata
 from pathlib import Path
 
@@ -15,6 +16,7 @@ from nbdev.doclinks import NbdevLookup
 from nbformat.v4 import new_code_cell, new_notebook
 
 import check
+import course
 import llms
 import slow
 from links import anchors, leads_nowhere, links, page_text
@@ -261,3 +263,97 @@ def test_the_overview_names_every_page_and_has_the_addresses_of_the_site(monkeyp
     for page in (root/'nbs').rglob('*.ipynb'):
         assert f'/{re.sub("[0-9]+_", "", page.relative_to(root/"nbs").with_suffix(".html").as_posix())})' in text, page
     assert '- `pretrain`: Pretrain an encoder by a pretext task' in text and '`_' not in text
+
+QUIZ = '''**{n}. What is chance?**
+
+<details><summary>0</summary>No: that is worse than a guess.</details>
+<details><summary>0.25</summary>Yes: one turn of four.</details>
+<details><summary>0.5</summary>No: that is for two turns.</details>'''
+
+def course_page():
+    "A page that has all parts"
+    prose = ['# A page\n\n> What it is about', '## The lesson', '## What the numbers showed', '## Limits\n\n- None.', '## Check yourself',
+             *(QUIZ.format(n=n) for n in (1, 2, 3)), '## Exercises\n\n**1. Do it.** Now.']
+    for n in (1, 2):
+        prose += [f'::: {{.callout-tip collapse="true" title="Solution {n}"}}', f'Done.\n\n:::{chr(10)*2}**2. Again.**' if n == 1 else ':::']
+    prose += ['## References', '[Next: more](02_b.ipynb)']
+    cells = [dict(cell_type='markdown', id=f'm{i}', metadata={}, source=text.splitlines(True)) for i, text in enumerate(prose)]
+    settings = dict(cell_type='code', id='c0', metadata={}, source=f'{course.CHANGE}\nsize = 32'.splitlines(True), outputs=[], execution_count=None)
+    return dict(cells=[cells[0], settings, *cells[1:]])
+
+def changed(page, old, new):
+    "The page with `old` in place of `new` wherever it stands"
+    for cell in page['cells']: cell['source'] = ''.join(cell['source']).replace(old, new).splitlines(True)
+    return page
+
+def test_a_page_of_the_course_has_all(): assert not list(course.faults(course_page(), '01_a', '02_b'))
+
+@pytest.mark.parametrize('old, new, said', [
+    ('## Limits', '## Bounds', 'no section "## Limits"'), ('## Limits', '## References', 'not in this order'), (course.CHANGE, '', 'no cell of settings'),
+    ('size = 32', 'size = ' + '1'*90, 'has 97 characters'), ('02_b', '03_c', 'the last cell is not'), ('Yes: one turn', 'No: one turn', '0 choices that start'),
+    ('No: that is for', 'Yes: that is for', '2 choices that start'), ('**3. What', '**5. What', 'question 3 does not start'),
+    ('worse than a guess', 'worse than `guess`', 'has markdown'), ('No: that is worse', 'That is worse', 'a choice of question 1 is not'),
+    ('<details><summary>0.5</summary>No: that is for two turns.</details>', '', 'question 1 has 2 choices'), ('**3. What', 'What', '2 questions, not 3 to 5'),
+    ('**2. Again.**', 'Again.', 'exercises [1], not 1 to 2'), ('Solution 2', 'Solution 3', 'but solutions [1, 3]'), ('Done.\n\n:::\n', 'Done.\n', 'is not closed')])
+def test_what_a_page_of_the_course_lacks(old, new, said):
+    assert any(said in line for line in course.faults(changed(course_page(), old, new), '01_a', '02_b'))
+
+def test_ten_questions_at_the_end_of_the_course_only():
+    page = course_page()
+    more = [dict(cell_type='markdown', id=f'q{n}', metadata={}, source=QUIZ.format(n=n)) for n in range(4, 11)]
+    at = next(i for i, cell in enumerate(page['cells']) if '**3. What' in ''.join(cell['source']))
+    page['cells'][at+1:at+1] = more
+    assert list(course.quiz_faults(page, '01_a')) == ['10 questions, not 3 to 5'] and not list(course.quiz_faults(page, '24_wrap_up'))
+
+def test_the_order_of_the_course():
+    names, following = zip(*course.course_pages(check.ROOT/'nbs'))
+    assert names[0] == '01_idea' and course.GLOSSARY not in names and following[:-1] == names[1:] and following[-1] == course.GLOSSARY
+    assert {*names, course.GLOSSARY} == {p.stem for p in (check.ROOT/'nbs/tutorials').glob('*.ipynb')}
+
+@pytest.mark.parametrize('seconds, words', [(2, '10 seconds'), (38, '40 seconds'), (112, '110 seconds'), (116, '2 minutes'), (800, '13 minutes')])
+def test_seconds_as_one_says_them(seconds, words): assert course.told(seconds) == f'about {words}'
+
+def test_times_of_a_page(tmp_path):
+    page = course_page()
+    assert course.times_line(page) == 'Reading: about 1 minute.'
+    page['cells'] += [dict(cell_type='markdown', id='w', source=['word '*480])]
+    (tmp_path/'pages.csv').write_text('page,seconds,cpu_s\n01_a,41.5,70\n')
+    seconds = course.times(tmp_path/'pages.csv')
+    assert course.times_line(page, seconds['01_a']) == 'Reading: about 3 minutes. Running: about 40 seconds on two cores, no GPU.'
+    page['cells'] += [dict(cell_type='code', id='s', source=['#| slow\n', '1'])]
+    assert course.times_line(page).endswith('Slow cells have stored outputs.')
+    page['cells'] += [dict(cell_type='markdown', id='t', source=['The cells of this page took an hour\n', 'and a half on one core.'])]
+    assert course.times_line(page).endswith('took an hour and a half.')
+
+def test_a_page_is_stamped_once():
+    once = course.stamped(course_page(), '01_a', 40, 'https://github.com/someone/photos', 'main')
+    assert [cell['id'] for cell in once['cells'][:4]] == ['m0', course.TOP, course.COLAB, 'c0']
+    assert course.stamped(once, '01_a', 40, 'https://github.com/someone/photos', 'main') == once
+    assert not list(course.faults(once, '01_a', '02_b'))
+    assert [link for link in links(''.join(once['cells'][1]['source'])) if '01_a' in link] == [
+        'https://colab.research.google.com/github/someone/photos/blob/main/nbs/tutorials/01_a.ipynb',
+        'https://mybinder.org/v2/gh/someone/photos/main?labpath=nbs/tutorials/01_a.ipynb']
+
+class Colab:
+    "What stands in for IPython: notes what it is asked to do"
+    def __init__(self): self.asked = []
+    def run_line_magic(self, name, line): self.asked.append(f'%{name} {line}')
+    def system(self, line): self.asked.append(f'!{line}')
+
+@pytest.mark.parametrize('here, files, asked', [
+    (False, True, []), (True, False, ['%pip install --quiet git+https://x/y']),
+    (True, True, ['%pip install --quiet git+https://x/y', '!git clone --depth 1 https://x/y /content/repository', '%cd /content/repository/nbs/tutorials'])])
+def test_the_first_cell_installs_in_colab_and_nowhere_else(here, files, asked, monkeypatch):
+    if here: monkeypatch.setitem(sys.modules, 'google.colab', object())
+    else: monkeypatch.delitem(sys.modules, 'google.colab', raising=False)
+    ipython = Colab()
+    exec(course.colab_code('https://x/y', files), dict(get_ipython=lambda: ipython))
+    assert ipython.asked == asked
+
+def test_every_page_of_the_course_installs_in_colab(monkeypatch):
+    monkeypatch.setitem(sys.modules, 'google.colab', object())
+    for name, _ in course.course_pages(check.ROOT/'nbs'):
+        page = json.loads((check.ROOT/f'nbs/tutorials/{name}.ipynb').read_text(encoding='utf-8'))
+        ipython, cell = Colab(), page['cells'][2]
+        exec(''.join(cell['source']), dict(get_ipython=lambda: ipython))
+        assert cell['id'] == course.COLAB and ipython.asked[0].startswith('%pip install') and get_config().git_url in ipython.asked[0]

@@ -5,6 +5,7 @@ from importlib import metadata
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+from course import course_pages, faults
 from outputs import complaints
 from requirements import hide_the_rest
 from slow import fastai_data, forget_runs, has_tiny_size, is_slow, lacking, left_out
@@ -82,6 +83,15 @@ def titles(tree, shared): in_notebooks(tree, lost_lines)
 @check('stored outputs hold no errors, warnings, bars, paths or addresses',
        'mend the cell, then run: .venv/bin/nbdev-test --save NOTEBOOK; make prepare')
 def outputs(tree, shared): in_notebooks(tree, complaints)
+
+@check('badges and times of the course are what the pages and benchmarks/pages.csv say', 'run: make prepare')
+def course_tops(tree, shared): in_step(tree, sys.executable, 'tools/course.py')
+
+@check('course pages hold what a course page holds', 'add what is named; tools/course.py has the form of each part')
+def course(tree, shared):
+    found = [f'{name}: {line}' for name, after in course_pages(tree/'nbs')
+             for line in faults(json.loads((tree/f'nbs/tutorials/{name}.ipynb').read_text(encoding='utf-8')), name, after)]
+    if found: raise Failed('\n'.join(found))
 
 @check('tests pass', 'run: .venv/bin/python -m pytest, and mend what it names')
 def tests(tree, shared): run(sys.executable, '-m', 'pytest', '-q', '-n', 2, cwd=tree, path=[tree])
