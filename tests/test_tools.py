@@ -13,12 +13,13 @@ from fastcore.nbio import md_frontmatter, mk_cell
 from nbclient import NotebookClient
 from nbdev.config import get_config
 from nbdev.doclinks import NbdevLookup
-from nbformat.v4 import new_code_cell, new_notebook
+from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
 
 import check
 import course
 import llms
 import slow
+from changed import changed as with_one_changed, tries
 from links import anchors, leads_nowhere, links, page_text
 from outputs import complaints
 from readme import cell_md, readme_link
@@ -357,3 +358,21 @@ def test_every_page_of_the_course_installs_in_colab(monkeypatch):
         ipython, cell = Colab(), page['cells'][2]
         exec(''.join(cell['source']), dict(get_ipython=lambda: ipython))
         assert cell['id'] == course.COLAB and ipython.asked[0].startswith('%pip install') and get_config().git_url in ipython.asked[0]
+
+CHANGEABLE = """# Change these, and run the page again
+seeds = 3   # times to draw labels
+labels = 10 # labels a class; try 5
+size = 32   # pixels; try 48"""
+
+def test_a_page_with_a_value_changed_and_every_cell_twice():
+    cells = [new_markdown_cell('# Title'), new_code_cell('labels = 10 # try 9'), new_code_cell(CHANGEABLE), new_code_cell('labels')]
+    page = new_notebook(cells=cells)
+    new = [cell['source'] if isinstance(cell['source'], str) else ''.join(cell['source']) for cell in with_one_changed(page)['cells']]
+    mended = CHANGEABLE.replace('labels = 10 # labels a class; try 5', 'labels = 5 # labels a class; try 5')
+    assert new == ['# Title'] + ['labels = 10 # try 9']*2 + [mended]*2 + ['labels']*2
+    assert len({cell['id'] for cell in with_one_changed(page)['cells']}) == 7 and page['cells'][2]['source'] == CHANGEABLE
+
+def test_values_to_try():
+    page = new_notebook(cells=[new_code_cell(CHANGEABLE), new_code_cell('a = 1 # try 2')])
+    assert [m[3] for m in tries(page)] == ['5', '48']
+    assert tries(new_notebook(cells=[new_code_cell('a = 1 # try 2')])) == []

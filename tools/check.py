@@ -5,6 +5,7 @@ from importlib import metadata
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+from changed import changed, tries
 from course import course_pages, faults
 from outputs import complaints
 from requirements import hide_the_rest
@@ -166,6 +167,17 @@ def slow_pages(tree, shared):
     missed = [f'{path.name}: cell {cell} was not run' for path in ready for cell in left_out(after[path])]
     if missed: raise Failed('\n'.join(missed))
     return [f'{path.name}: {"; ".join(lines)}' for path, lines in needs.items() if lines]
+
+@check('pages of the course run with a value changed, and every cell twice',
+       'mend the page; tools/changed.py says what is changed', among=SLOW_CHECKS)
+def changed_pages(tree, shared):
+    pages = {tree/f'nbs/tutorials/{name}.ipynb': name for name, _ in course_pages(tree/'nbs')}
+    notebooks = {path: json.loads(path.read_text(encoding='utf-8')) for path in pages}
+    fixed = [pages[path] for path, notebook in notebooks.items() if not tries(notebook)]
+    if fixed: raise Failed(f'no line "name = value  # ...; try ANOTHER" among the settings of {", ".join(fixed)}')
+    for path, notebook in notebooks.items(): path.write_text(json.dumps(changed(notebook)), encoding='utf-8')
+    run(BIN/'nbdev-test', '--n-workers', 2, '--timing', '--file-re', '|'.join(pages.values()), cwd=tree, path=[tree], show=True,
+        OMP_NUM_THREADS='1')
 
 @check('runs that are killed go on to the same bytes, and full disks lose nothing',
        'run: .venv/bin/python -m pytest tests/kills.py, and mend what it names', among=SLOW_CHECKS)
