@@ -64,7 +64,7 @@ def test_the_first_sentences_agree_with_the_answer_and_the_intervals():
         sides = [(d.low > 0) - (d.high < 0) for d in (f.scratch, f.long)]
         said = re.findall('ahead of|not shown to differ from|behind', v.sentences[1])
         assert said == ([] if v.kind == OPEN else [words[s] for s in sides]), v
-        if v.kind == NONE: assert ('alike' in v.sentences[0]) == (sides != [0, 0]), v
+        if v.kind == NONE: assert ('both trainings' in v.sentences[0]) == (sides != [0, 0]), v
 
 def test_a_range_is_one_interval():
     for _, _, f in GRID:

@@ -94,7 +94,7 @@ def mark_found(
     turns:Turns, # The task
     level:float, # Share of false alarms
 )->Finding:
-    "How far one place stands out over all pictures, held against the same pictures turned at random"
+    "How far one place stands out over all pictures, compared with the same pictures turned at random"
     mark = find_mark(x, turns.group, level)
     fig = show_mark(mark, x[mark.strongest()].float()) if mark.found else None
     words = f'{mark.value:.1f} standard errors, by luck up to {mark.limit:.1f}; {mark.words()}'

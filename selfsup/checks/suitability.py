@@ -272,7 +272,7 @@ def suitability(
     at_least(0, seed=seed)
     task, judge = as_task(pretext), load_encoder(encoder) if encoder else None
     size = picture_size(size, judge, 32)
-    if task.chance is None: raise InputError(f'The pretext task {task.name} has no chance level to be held against.')
+    if task.chance is None: raise InputError(f'The pretext task {task.name} has no chance level to compare with.')
     settings = dict(folder=str(folder), size=size, labels_csv=labels_csv, pretext=task.meta(), n=n, n_ask=n_ask,
                     epochs=epochs, seed=seed, encoder=encoder and str(encoder))
     with run_folder(out, settings, photos=folder, say=say) as run: return _suit(run, task, judge, say)

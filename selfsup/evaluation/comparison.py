@@ -55,7 +55,7 @@ def unbalanced(self:Comparison)->bool:
 def runs(self:Comparison)->list: return [r for r in self.curve.runs if r.labels == self.labels] + self.controls
 
 @patch(as_prop=True)
-def candidates(self:Comparison)->list: # Methods that are held against others
+def candidates(self:Comparison)->list: # Methods that are compared with others
     return [m for m in self.methods if m.against]
 
 # %% ../../nbs/evaluation/05_comparison.ipynb #b8a5eadd
@@ -255,7 +255,7 @@ def _tuning(self:Comparison):
 @patch
 def _pretraining_notes(self:Comparison):
     for name, p in self.pretraining.items():
-        once = 'One pretraining serves all seeds, so the intervals know nothing of its luck'
+        once = 'One pretraining serves all seeds, so the intervals do not cover what another pretraining would have given'
         each = f"Each of the {len(p['history'])} seeds has a pretraining of its own"
         yield (f"{name}: {once if len(p['history']) == 1 else each}; it took {duration(p['seconds'])} a time and saw "
                f"{p['photos']:,} photos, none of them from the test.")
@@ -273,8 +273,8 @@ def notes(self:Comparison)->list:
             f'The test split has {n.sum():,} photos and no choice saw it. Always guessing the most frequent class '
             f'would be right on {100*n.max()/n.sum():.1f} %.',
             f"Seeds: {self.settings['seeds']}. A seed draws the labelled subset and the initial weights; ± is the "
-            'standard deviation over seeds. A row with one seed has none, and its interval knows the luck of the '
-            'test photos only.',
+            'standard deviation over seeds. A row with one seed has no ±, and its interval covers only which '
+            'photos are in the test.',
             *self.photos.notes]
 
 # %% ../../nbs/evaluation/05_comparison.ipynb #e8f270c3

@@ -30,7 +30,7 @@ class Method:
     all_labels:bool=False # Has every training label
     pretext:str='' # Name of the pretext task that its encoder learned, or of a given encoder
     size:int|None=None # Side at which its encoder sees the photos, in pixels, if not that of the comparison
-    against:tuple=() # Names of the methods it is held against; one that has some gets a verdict
+    against:tuple=() # Names of the methods it is compared with; one that has some gets a verdict
     colour:str='gray' # In every figure
 
 # %% ../../nbs/evaluation/01_methods.ipynb #74b19fad

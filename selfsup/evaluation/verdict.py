@@ -53,14 +53,14 @@ class Facts:
 # %% ../../nbs/evaluation/04_verdict.ipynb #87acf246
 def _headline(kind, f):
     name, n = f.pretext.capitalize(), f'{f.labels:,} labels'
-    both = _side(f.scratch) or _side(f.long)
+    where = f'between {f.pretext} pretraining and training from scratch'
+    if _side(f.scratch) or _side(f.long): where = 'that holds for both trainings from scratch, the short and the long'
     return {
         HELPS: f'{name} pretraining helps on these photos, with {n}.',
         LONGER: f'Train longer: with {n}, what {f.pretext} pretraining gains over a short training from scratch '
                 'is not seen over a long one.',
         HURTS: f'{name} pretraining hurts on these photos, with {n}.',
-        NONE: f'No difference was seen between {f.pretext} pretraining and training from scratch, with {n}'
-              f'{", that holds for a short and for a long training alike" if both else ""}.',
+        NONE: f'No difference was seen {where}, with {n}.',
         OPEN: f'No verdict: one seed of labels and weights cannot tell whether {f.pretext} pretraining helps.'}[kind]
 
 # %% ../../nbs/evaluation/04_verdict.ipynb #99bf8c2a
@@ -75,7 +75,7 @@ def _numbers(kind, f):
     "The two differences in words"
     if kind == OPEN:
         return (f'In this seed, fine-tuned after {f.pretext} minus {_short}: {_points(f.scratch)}. Minus {_long}: '
-                f'{_points(f.long)}. The intervals know the luck of the test photos only.')
+                f'{_points(f.long)}. The intervals cover only which photos are in the test.')
     short, long = (_where[_side(d)] for d in (f.scratch, f.long))
     return (f'Fine-tuned after {f.pretext}, the encoder is {short} {_short}: {_points(f.scratch)}. It is {long} '
             f'{_long}: {_points(f.long)}. Means over {len(f.scratch.seeds)} seeds.')
