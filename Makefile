@@ -36,7 +36,7 @@ lab: $(VENV)/installed-dev  ## Open the notebooks in JupyterLab
 
 docs: $(VENV)/installed-dev  ## Build the documentation site into _docs (needs Quarto)
 	@command -v quarto >/dev/null || { echo 'The site needs Quarto: https://quarto.org/docs/get-started (make test checks all but its part)'; exit 1; }
-	$(BIN)/nbdev-docs
+	PYTHONPATH=tools $(BIN)/nbdev-docs
 
 clean:  ## Delete what was built, but not .venv
 	rm -rf _docs _proc build dist selfsup.egg-info .pytest_cache

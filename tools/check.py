@@ -97,7 +97,7 @@ def course(tree, shared):
 @check('tests pass', 'run: .venv/bin/python -m pytest, and mend what it names')
 def tests(tree, shared): run(sys.executable, '-m', 'pytest', '-q', '-n', 2, cwd=tree, path=[tree])
 
-@check('documentation builds, and its links lead where they should',
+@check('documentation builds, its links lead where they should, and all of it can be seen and read',
        'mend the pages that are named; if nbs/nbdev.yml is not in step, run: make prepare')
 def documentation(tree, shared):
     before = contents(tree/'nbs')

@@ -11,6 +11,7 @@ from nbdev.processors import clean_magics, hide_line, rm_export, strip_ansi
 from nbdev.readme_filter import doc_link
 
 from links import map_links
+from shown import tidy_tables
 
 PICTURES = Path('nbs/images/readme')
 NOTICE = '<!-- Made from nbs/index.ipynb by `make prepare`: edit the notebook, not this file. -->'
@@ -56,7 +57,7 @@ def readme():
     config = get_config()
     lookup = NbdevLookup(incl_libs=config.lib_name)
     shutil.rmtree(PICTURES, ignore_errors=True)
-    processor = NBProcessor(config.nbs_path/config.readme_nb, procs=[hide_line, rm_export, clean_magics, strip_ansi])
+    processor = NBProcessor(config.nbs_path/config.readme_nb, procs=[hide_line, rm_export, clean_magics, strip_ansi, tidy_tables])
     processor.process()
     paragraphs = [p.strip() for cell in processor.nb.cells for p in cell_md(cell, lookup, config.doc_url)]
     return '\n\n'.join([NOTICE, *filter(None, paragraphs)]) + '\n'

@@ -1,0 +1,58 @@
+"How the site shows a signature, a table, a message and a title: nbdev's ways, without what readers stumble over."
+import ast, re, textwrap
+
+from nbdev.process import Processor
+from nbdev.showdoc import BasicMarkdownRenderer
+
+WIDTH = 88 # Characters that a box of code shows at once beside sidebar and contents
+ROOM = 40 # Fewer characters than these are too few for a comment
+NAMES = [(r'\b(__main__|typing|collections\.abc)\.', ''), # The notebook's own module, and what annotations are made of
+         (r':(NoneType|builtin_function_or_method|function|type)=', '='), # nbdev's guess where nothing is annotated
+         (r'Optional\[([\w.]+)\]', r'\1 | None')]
+TWO_ROWS = re.compile(r'<th></th>((?:\s*<th>[^<]+</th>)+)\s*</tr>\s*<tr>\s*<th>([^<]+)</th>(?:\s*<th></th>)+\s*</tr>')
+SENTENCE = re.compile(r"""'(?:[^'\\]|\\.){60,}'|"(?:[^"\\]|\\.){60,}\"""")
+COURSE = re.compile(r'tutorials/0*(\d+)_')
+EMPTY = re.compile(r'<th([^>]*)>(?:\s|&nbsp;)*</th>')
+
+def wrapped(line):
+    "A line of a signature as lines of at most `WIDTH`: a long comment goes on below its beginning"
+    code, found, comment = line.partition(' # ')
+    if len(line) <= WIDTH or not found: return [line]
+    beside = len(code) <= WIDTH - ROOM
+    indent = ' '*(len(code) + 1 if beside else 8)
+    first, *rest = [f'{indent}# {part}' for part in textwrap.wrap(comment, WIDTH - len(indent) - 2)]
+    return [code + first[len(code):], *rest] if beside else [code, first, *rest]
+
+def signature(text):
+    "What nbdev makes of a signature, with names that a reader knows and lines that fit"
+    for old, new in NAMES: text = re.sub(old, new, text)
+    return '\n'.join(part for line in text.splitlines() for part in wrapped(line))
+
+class Renderer(BasicMarkdownRenderer):
+    "Shows a function or class; the hooks that fastai lets every callback or loader be given are left out"
+    def __init__(self, sym, name=None, title_level=3):
+        super().__init__(sym, name=name, title_level=title_level, maxline=WIDTH - 4)
+        for hook in getattr(sym, '_methods', ()): getattr(self.dm, 'dm', {}).pop(hook, None)
+        self.dm = signature(str(self.dm))
+
+def one_header(html):
+    "A table of pandas with its header in one row, and no empty header cell"
+    return EMPTY.sub(r'<td\1></td>', TWO_ROWS.sub(r'<th>\2</th>\1</tr>', html))
+
+def tidy_tables(cell):
+    "Give every table of a cell's outputs one row of headers"
+    for output in cell.get('outputs', []):
+        data = output.get('data', {})
+        if 'text/html' in data: data['text/html'] = one_header(''.join(data['text/html']))
+
+def plain_sentences(cell):
+    "Show a long string, such as a message, as the text that it is, without quotation marks and escapes"
+    for output in cell.get('outputs', []):
+        text = ''.join(output.get('data', {}).get('text/plain', ''))
+        if SENTENCE.fullmatch(text): output['data']['text/plain'] = ast.literal_eval(text)
+
+class numbered(Processor):
+    "Put the number of a page of the course before its title"
+    def cell(self, cell):
+        found = COURSE.search(self.nb.get('path_', ''))
+        if found and cell.cell_type == 'raw': cell.source = re.sub(r"^(title: ['\"]?)", rf'\g<1>{found[1]}. ', cell.source, flags=re.MULTILINE)
