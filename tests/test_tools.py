@@ -447,8 +447,8 @@ def test_sentences_are_shown_plain(text, shown):
     assert cell.outputs[0]['data']['text/plain'] == (shown or text)
 
 def test_signature():
-    text = signature('def f(\n    a:__main__.A, device:NoneType=None, say:builtin_function_or_method=print,\n    g:Optional[Callable]=None, # G\n)->typing.Any:')
-    assert text == 'def f(\n    a:A, device=None, say=print,\n    g:Callable | None=None, # G\n)->Any:'
+    text = signature('def f(\n    a:__main__.A, device:NoneType=None, say:builtin_function_or_method=print,\n    g:Optional[typing.Callable]=None, # A pandas.DataFrame\n    x:torch.nn.Module=nn.Linear, p:pathlib.Path | None=None\n)->list[selfsup.a.B]:')
+    assert text == 'def f(\n    a:A, device=None, say=print,\n    g:Callable | None=None, # A pandas.DataFrame\n    x:Module=Linear, p:Path | None=None\n)->list[B]:'
 
 @pytest.mark.parametrize('code', ['    a:int,', '    a:' + 'x'*60 + ','])
 def test_a_long_comment_goes_on_below(code):

@@ -6,27 +6,32 @@ from nbdev.showdoc import BasicMarkdownRenderer
 
 WIDTH = 88 # Characters that a box of code shows at once beside sidebar and contents
 ROOM = 40 # Fewer characters than these are too few for a comment
-NAMES = [(r'\b(__main__|typing|collections\.abc)\.', ''), # The notebook's own module, and what annotations are made of
+NAMES = [(r'\b__main__\.', ''), # The notebook's own module
+         (r'\b(?:\w+\.)+(?=[A-Z])', ''), # The place of a class
          (r':(NoneType|builtin_function_or_method|function|type)=', '='), # nbdev's guess where nothing is annotated
-         (r'Optional\[([\w.]+)\]', r'\1 | None')]
+         (r'Optional\[(\w+)\]', r'\1 | None')]
 TWO_ROWS = re.compile(r'<th></th>((?:\s*<th>[^<]+</th>)+)\s*</tr>\s*<tr>\s*<th>([^<]+)</th>(?:\s*<th></th>)+\s*</tr>')
 SENTENCE = re.compile(r"""'(?:[^'\\]|\\.){60,}'|"(?:[^"\\]|\\.){60,}\"""")
 COURSE = re.compile(r'tutorials/0*(\d+)_')
 EMPTY = re.compile(r'<th([^>]*)>(?:\s|&nbsp;)*</th>')
 
-def wrapped(line):
+def wrapped(code, comment):
     "A line of a signature as lines of at most `WIDTH`: a long comment goes on below its beginning"
-    code, found, comment = line.partition(' # ')
-    if len(line) <= WIDTH or not found: return [line]
+    if len(code) + len(comment) + 3 <= WIDTH and comment: return [f'{code} # {comment}']
     beside = len(code) <= WIDTH - ROOM
     indent = ' '*(len(code) + 1 if beside else 8)
-    first, *rest = [f'{indent}# {part}' for part in textwrap.wrap(comment, WIDTH - len(indent) - 2)]
-    return [code + first[len(code):], *rest] if beside else [code, first, *rest]
+    rest = [f'{indent}# {part}' for part in textwrap.wrap(comment, WIDTH - len(indent) - 2)]
+    if beside and rest: return [code + rest[0][len(code):], *rest[1:]]
+    return textwrap.wrap(code, WIDTH, subsequent_indent=' '*8, drop_whitespace=True, break_long_words=False) + rest
 
 def signature(text):
     "What nbdev makes of a signature, with names that a reader knows and lines that fit"
-    for old, new in NAMES: text = re.sub(old, new, text)
-    return '\n'.join(part for line in text.splitlines() for part in wrapped(line))
+    lines = []
+    for line in text.splitlines():
+        code, _, comment = line.partition(' # ')
+        for old, new in NAMES: code = re.sub(old, new, code)
+        lines += wrapped(code, comment)
+    return '\n'.join(lines)
 
 class Renderer(BasicMarkdownRenderer):
     "Shows a function or class; the hooks that fastai lets every callback or loader be given are left out"

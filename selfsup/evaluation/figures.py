@@ -93,6 +93,10 @@ def _title(ax, text, colour='black'):
     text, size = text if len(text) < 19 else f'{text[:18]}…', 9 if len(text) < 14 else 6.5
     ax.set_title(text, color=colour, fontsize=size)
 
+def _judged(ax, text, right):
+    "A title in blue where it is right, in orange with a cross where it is wrong"
+    _title(ax, text if right else f'✗ {text}', 'tab:blue' if right else '#b35900')
+
 def _file(ax, file):
     im = PILUpright.create(file)
     im.thumbnail((160, 160))
@@ -120,7 +124,8 @@ def retrieval(
         for ax, i in zip(row, [q, *near]):
             _file(ax, files[i])
             if labels is None: continue
-            _title(ax, labels[i], 'black' if i == q else 'green' if labels[i] == labels[q] else 'red')
+            if i == q: _title(ax, labels[i])
+            else: _judged(ax, labels[i], labels[i] == labels[q])
         _frame(row[0])
     return _shown_once(fig)
 
@@ -272,6 +277,6 @@ def grad_cam(
     for i, (view, below) in enumerate(axs.T):
         p, guess = probs[i].max(0)
         _rgb(view, pictures[i])
-        _title(view, f'{turns[guess]}, {100*p:.0f} %', 'green' if guess == i else 'red')
+        _judged(view, f'{turns[guess]}, {100*p:.0f} %', guess == i)
         _heat(below, pictures[i], cams[i], vmin=0)
     return _shown_once(fig)

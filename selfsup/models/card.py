@@ -129,7 +129,7 @@ tags: [{tags}]
 
 An encoder: photos in, feature maps out. It names nothing by itself; a classifier is trained on its features.
 
-| | |
+| Property | Value |
 |---|---|
 {rows}
 
