@@ -13,7 +13,7 @@ SOURCES = {
     'flowers_160': 'https://www.kaggle.com/datasets/alxmamaev/flowers-recognition at 160 pixels on the short side, '
                    'with labels.csv (columns path, class, split); nbs/tutorials/16_flowers.ipynb says more',
     'bccd_cells': 'the boxes of https://github.com/Shenggan/BCCD_Dataset cut out into train/CLASS and test/CLASS; '
-                  'nbs/tutorials/18_other_photos.ipynb says more'}
+                  'nbs/tutorials/18_cells.ipynb says more'}
 
 def code_cells(notebook): return [c for c in notebook['cells'] if c['cell_type'] == 'code' and ''.join(c['source']).strip()]
 def code(notebook): return '\n'.join(''.join(c['source']) for c in code_cells(notebook))
