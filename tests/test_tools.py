@@ -323,10 +323,10 @@ def test_seconds_as_one_says_them(seconds, words): assert course.told(seconds) =
 def test_times_of_a_page(tmp_path):
     page = course_page()
     assert course.times_line(page) == 'Reading: about 1 minute.'
-    page['cells'] += [dict(cell_type='markdown', id='w', source=['word '*480])]
+    page['cells'] += [dict(cell_type='markdown', id='w', source=['word '*2080])]
     (tmp_path/'pages.csv').write_text('page,seconds,cpu_s\n01_a,41.5,70\n')
     seconds = course.times(tmp_path/'pages.csv')
-    assert course.times_line(page, seconds['01_a']) == 'Reading: about 3 minutes. Running: about 40 seconds on two cores, no GPU.'
+    assert course.times_line(page, seconds['01_a']) == 'Reading: about 11 minutes. Running: about 40 seconds on two cores, no GPU.'
     page['cells'] += [dict(cell_type='code', id='s', source=['#| slow\n', '1'])]
     assert course.times_line(page).endswith('Slow cells have stored outputs.')
     page['cells'] += [dict(cell_type='markdown', id='t', source=['The cells of this page took an hour\n', 'and a half on one core.'])]

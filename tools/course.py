@@ -17,7 +17,7 @@ HEADING = re.compile(r'^## +(.+?) *$', re.MULTILINE)
 QUESTION = re.compile(r'\*\*(\d+)\. .+\*\*')
 CHOICE = re.compile(r'<details><summary>(.+?)</summary>(Yes|No): \S.*</details>')
 MARKDOWN = re.compile(r'`|\*\*|\]\(|\$')
-EXERCISE = re.compile(r'^\*\*(\d+)\. ', re.MULTILINE)
+EXERCISE = re.compile(r'^\*\*(\d+)\.(?: |\*\*)', re.MULTILINE)
 OPEN = re.compile(r'^::: \{\.callout-tip collapse="true" title="Solution (\d+)"\}$', re.MULTILINE)
 SLOW = re.compile(r'^#\|\s*slow\b', re.MULTILINE)
 TOOK = re.compile(r'\bcells\b[^.:]*? (?:took|take) ([^,.:]*?\b(?:seconds|minutes|hours?)(?: and a half)?)\b')
@@ -48,7 +48,8 @@ def times(file=TIMES):
 
 def times_line(notebook, seconds=None):
     "How long a page takes to read and to run"
-    parts = [f'Reading: about {reading_minutes(notebook)} minutes.'.replace('1 minutes', '1 minute')]
+    minutes = reading_minutes(notebook)
+    parts = [f'Reading: about {minutes} minute{"s"*(minutes > 1)}.']
     if seconds: parts.append(f'Running: {told(seconds)} on two cores, no GPU.')
     if any(map(SLOW.search, texts(notebook, 'code'))):
         took = TOOK.search(' '.join('\n'.join(texts(notebook, 'markdown')).split()))
