@@ -409,6 +409,7 @@ def test_what_a_reader_could_not_see(notebook, words):
     one_cell('#| export\nx = 1' + ' '*99 + '# 2'), one_cell('#| echo: false\nx = 1' + ' '*99 + '# 2'),
     one_cell('#| fig-alt: ' + 'x'*99),
     page('# T\n\n> D', '## a\n### b\n## c', '```\n# no heading\n```', '![A plot](a.png)'), page('| a | b |\n|---|---|\n| | 1 |'),
+    one_cell('show()', result(text_html='<img src="a" alt="A"><script>let s = `<img class="big">`</script>')),
     one_cell('df', result(text_html='<table><td></td><th>a</th></table>'))])
 def test_what_all_can_see(notebook): assert list(faults(notebook, 88)) == []
 

@@ -18,6 +18,7 @@ IMAGE = re.compile(r'!\[\s*\]\([^)]*\)|<img\b(?![^>]*\balt=["\'][^"\'])[^>]*>')
 HEADING = re.compile(r'^(#{1,6})\s+(\S.*)$', re.MULTILINE)
 ROW = re.compile(r'^\|(.+)\|[ ]*\n\|[-:| ]+\|', re.MULTILINE)
 TITLE = re.compile(r'"title: ([^"]+)\\n"')
+SCRIPT = re.compile(r'<script\b.*?</script>', re.DOTALL) # What it makes is not there yet
 NO_HEADER = re.compile(r'<th\b[^>]*>(?:\s|&nbsp;)*</th>')
 
 def width_of(page):
@@ -37,7 +38,7 @@ def output_faults(output, has_alt, width):
     "A line for each fault of what a cell shows"
     data = output.get('data', {})
     if not has_alt and any(kind.startswith('image/') for kind in data): yield 'a picture has no alt text: add #| fig-alt: "..."'
-    html = ''.join(data.get('text/html', ''))
+    html = SCRIPT.sub('', ''.join(data.get('text/html', '')))
     if IMAGE.search(html): yield 'a picture has no alt text'
     if NO_HEADER.search(html): yield 'a table has an empty header'
     yield from markdown_faults(''.join(data.get('text/markdown', '')), width)

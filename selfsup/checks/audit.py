@@ -340,20 +340,20 @@ def sentences(self:Audit)->list: # Of strings
     return says[LEAK] + says[WARNING] + says[HONEST] + self.notes
 
 # %% ../../nbs/checks/03_audit.ipynb #bbd6cbb1
-_colours = {LEAK: 'tab:red', WARNING: 'tab:orange', HONEST: 'tab:green'}
+_looks = {LEAK: ('tab:red', 'X'), WARNING: ('tab:orange', '^'), HONEST: ('tab:green', 's')}
 
 @patch
 def plot(self:Audit)->Figure:
-    "What each check measured, beside its limit; a panel a unit"
+    "What each check measured, beside its limit, a panel a unit; a cross is a leak, a triangle a warning, a square honest"
     units = {u: [r for r in self.rows if r['unit'] == u] for u in dict.fromkeys(r['unit'] for r in self.rows)}
     heights = [len(rows) + 1.5 for rows in units.values()]
     fig, axs = plt.subplots(len(units), 1, figsize=(6, .3*sum(heights)), layout='constrained', squeeze=False,
                             height_ratios=heights)
     for ax, (unit, rows) in zip(axs.flat, units.items()):
         for i, r in enumerate(rows):
-            colour = _colours.get(r['reading'], 'tab:blue')
+            colour, marker = _looks.get(r['reading'], ('tab:blue', 'o'))
             ax.plot([r['low'], r['high']], [i, i], color=colour)
-            ax.plot(r['value'], i, 'o', color=colour)
+            ax.plot(r['value'], i, marker, color=colour)
             ax.plot([r['limit']]*2, [i - .4, i + .4], color='gray', ls=':')
         names = [f"{r['pictures']}: {r['sees']}" for r in rows]
         ax.set(yticks=range(len(rows)), yticklabels=names, xlabel=unit, ylim=(len(rows) - .5, -.5))

@@ -255,7 +255,7 @@ def _tuning(self:Comparison):
 @patch
 def _pretraining_notes(self:Comparison):
     for name, p in self.pretraining.items():
-        once = 'One pretraining serves all seeds, so the intervals do not cover what another pretraining would have given'
+        once = 'One pretraining serves all seeds, so the intervals leave out what another one would change'
         each = f"Each of the {len(p['history'])} seeds has a pretraining of its own"
         yield (f"{name}: {once if len(p['history']) == 1 else each}; it took {duration(p['seconds'])} a time and saw "
                f"{p['photos']:,} photos, none of them from the test.")
@@ -273,8 +273,8 @@ def notes(self:Comparison)->list:
             f'The test split has {n.sum():,} photos and no choice saw it. Always guessing the most frequent class '
             f'would be right on {100*n.max()/n.sum():.1f} %.',
             f"Seeds: {self.settings['seeds']}. A seed draws the labelled subset and the initial weights; ± is the "
-            'standard deviation over seeds. A row with one seed has no ±, and its interval covers only which '
-            'photos are in the test.',
+            'standard deviation over seeds. A row with one seed has none, and its interval covers the draw of '
+            'the test photos only.',
             *self.photos.notes]
 
 # %% ../../nbs/evaluation/05_comparison.ipynb #e8f270c3
@@ -286,11 +286,14 @@ def report(self:Comparison)->Report:
         first, *more = self.verdict(m.name).sentences
         r.add('Answer' if len(self.candidates) == 1 else f'Answer: {m.name}', first, more)
     if self.photos.alarms: r.add('Mind', self.photos.alarms)
-    r.add('Test accuracy', self.table(), self.plot(), [f'{m.name}: {m.what}' for m in self.methods if self.of(m.name)])
-    r.add('Pretrained, against the alternatives',
-          'Difference in points of test accuracy, with a 95 % interval over seeds and test photos.', self.differences())
+    table = self.table()
+    few = [c for c in table if c in ('labels', 'test accuracy %', 'balanced %')]  # what a phone has room for
+    r.add('Test accuracy', table[few], self.plot(), [f'{m.name}: {m.what}' for m in self.methods if self.of(m.name)])
+    columns = 'minus', 'points', 'low', 'high', 'measure', 'seeds'  # what matters first
+    r.add('Pretrained, against the alternatives', 'Difference in points of test accuracy, with a 95 % interval over '
+          'seeds and test photos.', self.differences()[[*columns]])
     self._figures(r)
-    r.add('How it was measured', self.notes())
+    r.add('How it was measured', self.notes(), table.drop(columns=few))
     r.add('The photos', f'Folder: {self.settings["folder"]}', self.photos.counts())
     r.add('What became of the files', count_fates(self.photos.scan))
     return end_report(r, self.photos, self.settings)
