@@ -45,7 +45,7 @@ class Size:
     seeds:int=3
     asked:int=400 # Test photos that are turned
 
-SMOKE = Size((10, 4, 6), 0, 1, 4, 2, 2, seeds=1, asked=20)
+SMOKE = Size((10, 4, 4), 0, 1, 1, 2, 2, seeds=1, asked=20)
 FROZEN = 'rotation, frozen', 'jigsaw, frozen', 'random, frozen'
 TUNED = 'rotation, fine-tuned', 'jigsaw, fine-tuned', 'from scratch', 'from scratch, long'
 TILES = 'jigsaw, frozen, on tiles'
@@ -186,6 +186,18 @@ def do_part(lab, part):
     if part.method in VIEWS: return views(lab, part)
     return (learn if part.method in ('rotation', 'jigsaw') else classify)(lab, part)
 
+def key(row): return tuple(str(row[name]) for name in Part._fields)
+
+def run(out, work, minutes=None, smoke=False):
+    "Run the parts that have no rows in `out`"
+    s, labs = SMOKE if smoke else Size(), {}
+    with tempfile.TemporaryDirectory() as tmp:
+        found = collections(Path(tmp), s)
+        def do(part):
+            if part.photos not in labs: labs[part.photos] = Lab(s, found[part.photos], work/part.photos)
+            return do_part(labs[part.photos], part)
+        run_parts(parts(found, s), do, out, COLUMNS, key, minutes=minutes, score=lambda row: row['value'])
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument('--out', type=Path, default=Path(__file__).with_suffix('.csv'))
@@ -193,13 +205,6 @@ def main():
     parser.add_argument('--minutes', type=float, help='begin no part after this time')
     parser.add_argument('--smoke', action='store_true', help='every kind of part, on a few drawn pictures')
     args = parser.parse_args()
-    s, labs = SMOKE if args.smoke else Size(), {}
-    with tempfile.TemporaryDirectory() as tmp:
-        found = collections(Path(tmp), s)
-        def do(part):
-            if part.photos not in labs: labs[part.photos] = Lab(s, found[part.photos], args.work/part.photos)
-            return do_part(labs[part.photos], part)
-        key = lambda row: tuple(str(row[name]) for name in Part._fields)
-        run_parts(parts(found, s), do, args.out, COLUMNS, key, {}, args.minutes, lambda row: row['value'])
+    run(args.out, args.work, args.minutes, args.smoke)
 
 if __name__ == '__main__': main()

@@ -2,6 +2,7 @@
 import csv
 import sys
 from pathlib import Path
+import numpy as np
 import pytest
 import timm
 from safetensors.torch import load_file, save_file
@@ -53,6 +54,36 @@ def test_ready_made_in_parts(tmp_path, monkeypatch):
     assert load_encoder(tmp_path/'work'/'drawn'/'ready-made + rotation').meta['arch'] == 'resnet10t'
     r.run(weights, out, tmp_path/'work', smoke=True)
     assert out.read_text() == first
+
+def test_beyond_in_parts(tmp_path, monkeypatch):
+    "Each kind of part has its rows; given again, nothing is made"
+    monkeypatch.syspath_prepend(str(ROOT/'benchmarks'))
+    import beyond as b
+    out = tmp_path/'out.csv'
+    b.run(out, tmp_path/'work', smoke=True)
+    rows, first = list(csv.DictReader(open(out))), out.read_text()
+    ours = [row for row in rows if row['photos'] == b.DRAWN]
+    assert {row['method'] for row in ours} == {'rotation', 'jigsaw', b.TILES, *b.FROZEN, *b.TUNED, *b.VIEWS}
+    assert all(len(row['hits']) == 32 for row in rows if row['measure'] == 'accuracy')
+    assert len([row for row in ours if row['method'] in b.VIEWS]) == 3*4*7  # encoders, stages, measures
+    b.run(out, tmp_path/'work', smoke=True)
+    assert out.read_text() == first
+
+def test_beyond_measures_turns(monkeypatch):
+    "Views that are equal are alike and tell no turn; views that differ by the turn alone tell it"
+    monkeypatch.syspath_prepend(str(ROOT/'benchmarks'))
+    import beyond as b
+    rng, truth = np.random.default_rng(0), np.arange(40) % 4
+    same = np.broadcast_to(rng.normal(size=(40, 6)), (4, 40, 6))
+    assert b.turn_probe(same) == .25
+    found = b.likenesses(same - same.mean((0, 1)), truth)
+    assert abs(found['quarter turn'] - 1) < 1e-6 and abs(found['half turn'] - 1) < 1e-6
+    assert abs(found['same class']) < .2
+    told = same.copy()
+    told[..., 0] = np.arange(4)[:, None] == 2
+    told[..., 1] = np.arange(4)[:, None] % 2
+    told[..., 2] = np.arange(4)[:, None] == 1
+    assert b.turn_probe(told) > .95
 
 @pytest.fixture
 def paper(tmp_path, monkeypatch):
