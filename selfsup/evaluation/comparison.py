@@ -189,18 +189,18 @@ def answers(self:Comparison)->str:
 # %% ../../nbs/evaluation/05_comparison.ipynb #5b6be612
 @patch
 def plot(self:Comparison)->plt.Figure:
-    "Test accuracy of each method; a ring a seed, a bar at the mean, a line at the most frequent class"
+    "Test accuracy of each method; a ring a seed, a bar to the mean, a line at the most frequent class"
     methods = [m for m in self.methods if self.of(m.name)][::-1]
     fig, ax = plt.subplots(figsize=(7, .5*len(methods) + 1.2))
     for i, m in enumerate(methods):
         acc = 100*self.accuracies(m.name)
         ax.barh(i, acc.mean(), color='tab:blue' if m.against or m.pretext else 'silver')
         ax.plot(acc, [i]*len(acc), 'o', color='black', mfc='white', ms=5)
-        ax.annotate(f'{acc.mean():.1f}', (max(acc), i), (6, 0), textcoords='offset points', va='center',
-                    bbox=dict(fc='white', ec='none', pad=.5))
+        ax.text(1.02, i, f'{acc.mean():.1f}', transform=ax.get_yaxis_transform(), va='center')
+    ax.text(1.02, len(methods) - .45, 'mean', transform=ax.get_yaxis_transform(), va='bottom')
     ax.axvline(100*np.bincount(self.truth).max()/len(self.truth), color='black', ls=':', lw=1, zorder=0.5)
-    ax.set(yticks=range(len(methods)), yticklabels=[m.name for m in methods], xlim=(0, 1.12*ax.dataLim.x1),
-           xlabel='test accuracy, %: mean over seeds (dotted: always the most frequent class)')
+    ax.set(yticks=range(len(methods)), yticklabels=[m.name for m in methods], xlim=(0, 1.03*ax.dataLim.x1),
+           xlabel='test accuracy, % (dotted: always the most frequent class)')
     fig.tight_layout()
     plt.close(fig)
     return fig
