@@ -310,6 +310,18 @@ def test_the_order_of_the_course():
     assert names[0] == '01_idea' and course.GLOSSARY not in names and following[:-1] == names[1:] and following[-1] == course.GLOSSARY
     assert {*names, course.GLOSSARY} == {p.stem for p in (check.ROOT/'nbs/tutorials').glob('*.ipynb')}
 
+def test_a_change_goes_into_the_cell_of_settings():
+    before, after = course_page(), course.with_change(course_page(), 'size = 64')
+    differ = [b['id'] for a, b in zip(before['cells'], after['cells']) if a != b]
+    assert differ == ['c0'] and ''.join(after['cells'][1]['source']).endswith('size = 32\nsize = 64')
+
+@pytest.mark.parametrize('name', course.CHANGED)
+def test_what_is_changed_is_a_setting(name):
+    page = json.loads((check.ROOT/f'nbs/tutorials/{name}.ipynb').read_text(encoding='utf-8'))
+    cell = next(''.join(c['source']) for c in page['cells'] if course.CHANGE in ''.join(c['source']))
+    names = course.CHANGED[name].partition(' = ')[0].split(', ')
+    assert all(re.search(rf'^(?:\w+, )*{n}\b', cell, re.MULTILINE) for n in names)
+
 @pytest.mark.parametrize('seconds, words', [(2, '10 seconds'), (38, '40 seconds'), (112, '110 seconds'), (116, '2 minutes'), (800, '13 minutes')])
 def test_seconds_as_one_says_them(seconds, words): assert course.told(seconds) == f'about {words}'
 

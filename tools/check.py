@@ -5,7 +5,7 @@ from importlib import metadata
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from course import course_pages, faults
+from course import CHANGED, course_pages, faults, notebook_text, with_change
 from outputs import complaints
 from requirements import hide_the_rest
 from slow import fastai_data, forget_runs, has_tiny_size, is_slow, lacking, left_out
@@ -149,6 +149,16 @@ def notebooks(tree, shared):
 def long_pages(tree, shared):
     run(BIN/'nbdev-test', '--n-workers', 2, '--timing', '--file-re', LONG_PAGES, cwd=tree, path=[tree], show=True,
         OMP_NUM_THREADS='1')
+
+@check('pages of the course run with other values in their cell of settings',
+       'let the cells use what the cell of settings says; tools/course.py has the values', among=SLOW_CHECKS)
+def changed_settings(tree, shared):
+    for name, line in CHANGED.items():
+        page = tree/f'nbs/tutorials/{name}.ipynb'
+        page.write_text(notebook_text(with_change(json.loads(page.read_text(encoding='utf-8')), line)), encoding='utf-8')
+    run(BIN/'nbdev-test', '--n-workers', 2, '--timing', '--file-re', '|'.join(CHANGED), cwd=tree, path=[tree], show=True,
+        OMP_NUM_THREADS='1')
+    return [f'{name}: no other values in tools/course.py' for name, _ in course_pages(tree/'nbs') if name not in CHANGED]
 
 @check('every cell of the slow pages runs at its tiny size',
        'mend the page, then run: SELFSUP_TINY=1 .venv/bin/nbdev-test --flags slow NOTEBOOK', among=SLOW_CHECKS)
