@@ -16,14 +16,13 @@ from fastcore.nbio import md_frontmatter, mk_cell
 from nbclient import NotebookClient
 from nbdev.config import get_config
 from nbdev.doclinks import NbdevLookup
-from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
+from nbformat.v4 import new_code_cell, new_notebook
 
 import check
 import course
 import llms
 import pandas as pd
 import slow
-from changed import changed as with_one_changed, tries
 from links import anchors, leads_nowhere, links, page_text, problems
 from outputs import complaints
 from readable import faults, page_faults, same_titles
@@ -317,6 +316,22 @@ def test_the_order_of_the_course():
     assert names[0] == '01_idea' and course.GLOSSARY not in names and following[:-1] == names[1:] and following[-1] == course.GLOSSARY
     assert {*names, course.GLOSSARY} == {p.stem for p in (check.ROOT/'nbs/tutorials').glob('*.ipynb')}
 
+def test_a_change_goes_into_the_cell_of_settings():
+    before, after = course_page(), course.with_change(course_page(), 'size = 64')
+    differ = [b['id'] for a, b in zip(before['cells'], after['cells']) if a != b]
+    assert differ == ['c0'] and ''.join(after['cells'][1]['source']).endswith('size = 32\nsize = 64')
+
+def test_every_cell_of_code_twice():
+    page = course.twice(course_page())
+    assert [c['id'] for c in page['cells'][:4]] == ['m0', 'c0', 'c0-2', 'm1'] and len({c['id'] for c in page['cells']}) == len(page['cells'])
+
+@pytest.mark.parametrize('name', course.CHANGED)
+def test_what_is_changed_is_a_setting(name):
+    page = json.loads((check.ROOT/f'nbs/tutorials/{name}.ipynb').read_text(encoding='utf-8'))
+    cell = next(''.join(c['source']) for c in page['cells'] if course.CHANGE in ''.join(c['source']))
+    names = course.CHANGED[name].partition(' = ')[0].split(', ')
+    assert all(re.search(rf'^(?:\w+, )*{n}\b', cell, re.MULTILINE) for n in names)
+
 @pytest.mark.parametrize('seconds, words', [(2, '10 seconds'), (38, '40 seconds'), (112, '110 seconds'), (116, '2 minutes'), (800, '13 minutes')])
 def test_seconds_as_one_says_them(seconds, words): assert course.told(seconds) == f'about {words}'
 
@@ -364,24 +379,6 @@ def test_every_page_of_the_course_installs_in_colab(monkeypatch):
         ipython, cell = Colab(), page['cells'][2]
         exec(''.join(cell['source']), dict(get_ipython=lambda: ipython))
         assert cell['id'] == course.COLAB and ipython.asked[0].startswith('%pip install') and get_config().git_url in ipython.asked[0]
-
-CHANGEABLE = """# Change these, and run the page again
-seeds = 3   # times to draw labels
-labels = 10 # labels a class; try 5
-size = 32   # pixels; try 48"""
-
-def test_a_page_with_a_value_changed_and_every_cell_twice():
-    cells = [new_markdown_cell('# Title'), new_code_cell('labels = 10 # try 9'), new_code_cell(CHANGEABLE), new_code_cell('labels')]
-    page = new_notebook(cells=cells)
-    new = [cell['source'] if isinstance(cell['source'], str) else ''.join(cell['source']) for cell in with_one_changed(page)['cells']]
-    mended = CHANGEABLE.replace('labels = 10 # labels a class; try 5', 'labels = 5 # labels a class; try 5')
-    assert new == ['# Title'] + ['labels = 10 # try 9']*2 + [mended]*2 + ['labels']*2
-    assert len({cell['id'] for cell in with_one_changed(page)['cells']}) == 7 and page['cells'][2]['source'] == CHANGEABLE
-
-def test_values_to_try():
-    page = new_notebook(cells=[new_code_cell(CHANGEABLE), new_code_cell('a = 1 # try 2')])
-    assert [m[3] for m in tries(page)] == ['5', '48']
-    assert tries(new_notebook(cells=[new_code_cell('a = 1 # try 2')])) == []
 
 def one_cell(source, *outputs): return dict(cells=[dict(id='c1', cell_type='code', source=source, outputs=list(outputs))])
 PICTURE, ALT = result(image_png='aGVsbG8='), '#| fig-alt: "A plot"\n'

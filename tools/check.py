@@ -5,8 +5,7 @@ from importlib import metadata
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from changed import changed, tries
-from course import course_pages, faults
+from course import CHANGED, course_pages, faults, notebook_text, twice, with_change
 from outputs import complaints
 from requirements import hide_the_rest
 from slow import fastai_data, forget_runs, has_tiny_size, is_slow, lacking, left_out
@@ -151,6 +150,17 @@ def long_pages(tree, shared):
     run(BIN/'nbdev-test', '--n-workers', 2, '--timing', '--file-re', LONG_PAGES, cwd=tree, path=[tree], show=True,
         OMP_NUM_THREADS='1')
 
+@check('pages of the course run with other values in their cell of settings, and every cell twice',
+       'let the cells use what the cell of settings says; tools/course.py has the values', among=SLOW_CHECKS)
+def changed_settings(tree, shared):
+    for name, line in CHANGED.items():
+        page = tree/f'nbs/tutorials/{name}.ipynb'
+        notebook = twice(with_change(json.loads(page.read_text(encoding='utf-8')), line))
+        page.write_text(notebook_text(notebook), encoding='utf-8')
+    run(BIN/'nbdev-test', '--n-workers', 2, '--timing', '--file-re', '|'.join(CHANGED), cwd=tree, path=[tree], show=True,
+        OMP_NUM_THREADS='1')
+    return [f'{name}: no other values in tools/course.py' for name, _ in course_pages(tree/'nbs') if name not in CHANGED]
+
 @check('every cell of the slow pages runs at its tiny size',
        'mend the page, then run: SELFSUP_TINY=1 .venv/bin/nbdev-test --flags slow NOTEBOOK', among=SLOW_CHECKS)
 def slow_pages(tree, shared):
@@ -167,17 +177,6 @@ def slow_pages(tree, shared):
     missed = [f'{path.name}: cell {cell} was not run' for path in ready for cell in left_out(after[path])]
     if missed: raise Failed('\n'.join(missed))
     return [f'{path.name}: {"; ".join(lines)}' for path, lines in needs.items() if lines]
-
-@check('pages of the course run with a value changed, and every cell twice',
-       'mend the page; tools/changed.py says what is changed', among=SLOW_CHECKS)
-def changed_pages(tree, shared):
-    pages = {tree/f'nbs/tutorials/{name}.ipynb': name for name, _ in course_pages(tree/'nbs')}
-    notebooks = {path: json.loads(path.read_text(encoding='utf-8')) for path in pages}
-    fixed = [pages[path] for path, notebook in notebooks.items() if not tries(notebook)]
-    if fixed: raise Failed(f'no line "name = value  # ...; try ANOTHER" among the settings of {", ".join(fixed)}')
-    for path, notebook in notebooks.items(): path.write_text(json.dumps(changed(notebook)), encoding='utf-8')
-    run(BIN/'nbdev-test', '--n-workers', 2, '--timing', '--file-re', '|'.join(pages.values()), cwd=tree, path=[tree], show=True,
-        OMP_NUM_THREADS='1')
 
 @check('runs that are killed go on to the same bytes, and full disks lose nothing',
        'run: .venv/bin/python -m pytest tests/kills.py, and mend what it names', among=SLOW_CHECKS)
