@@ -45,7 +45,9 @@ from selfsup.pretext.learner import *
 from selfsup.pretext.plan import *
 from selfsup.pretext.pretrain import *
 from selfsup.pretext.watched_features import *
+from selfsup.pretext.game import *
 from selfsup.evaluation.figures import *
+from selfsup.evaluation.film import *
 from selfsup.evaluation.methods import *
 from selfsup.evaluation.benchmark import *
 from selfsup.evaluation.curve import *
