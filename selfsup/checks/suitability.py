@@ -159,6 +159,17 @@ def table(self:Suitability)->pd.DataFrame: # Accuracies in %
         return res | ({} if self.similarity is None else {'looks like its turn': f'{self.similarity[at].mean():.2f}'})
     return pd.DataFrame({g: row(at) for g, at in {**self.members, self.total: np.ones(len(whole), bool)}.items()}).T
 
+# %% ../../nbs/checks/04_suitability.ipynb #5d2b0001
+@patch(as_prop=True)
+def unsuited(self:Suitability)->str:
+    "Why photos do not suit: the run is at chance, or it needs no shape"
+    target = self.task.target
+    if picture_interval(self.hits[0])[1] > self.chance:
+        return (f'What tells the {target} needs no shape: a mark, light, colour fringes, traces in the files. '
+                'Look at audit.')
+    return (f'Nothing tells the {target}, or {self.who[1]}. Look at some photos as the task shows them: can you tell '
+            'it yourself?')
+
 # %% ../../nbs/checks/04_suitability.ipynb #5d1a7c14
 @patch(as_prop=True)
 def who(self:Suitability)->tuple: # (who guesses, what it may lack, how it was measured)
@@ -175,8 +186,7 @@ def sentences(self:Suitability)->list: # Of strings
     lost = [g for g, at in self.members.items() if picture_interval(self.hits[0][at])[1] <= self.chance + 1e-6]
     why = {'suits': f'The {target} is told by shapes. A long run may pay; compare tells whether it did.',
            'partly': f'Part of what tells the {target} needs no shape. Try a run, and watch a downstream score.',
-           'does not suit': f'Nothing tells the {target}, or {self.who[1]}, or what tells it '
-                            'needs no shape: light, colour fringes, traces in the files. Look at audit.'}
+           'does not suit': self.unsuited}
     res = [f"{self.verdict.capitalize()}. {why[self.verdict]}",
            f"{self.who[0]} guesses {a[f'{self.task.metric_name} %']} % of the {target}s ({a['from']} to {a['to']}, "
            f"chance {chance}); on shuffled patches {a['shuffled %']} %."]

@@ -160,7 +160,8 @@ def _two_classes(t, folder):
     one, other = (os.path.relpath(p, folder) for p in same.path[:2])
     return [f"DOUBT: {counted(len(both), 'photo')} lie pixel for pixel in more than one class, such as '{one}' and "
             f"'{other}', "
-            'so that not all of them can be named right; delete those in the wrong class.']
+            'so that not all of them can be named right; delete those in the wrong class. If the folders are albums '
+            'and no classes, move them into one named unlabelled.']
 
 # %% ../../nbs/data/08_doubts.ipynb #c395ae50
 def _two_depths(t):
