@@ -2,8 +2,10 @@
 import json
 import re
 import sys
+from dataclasses import dataclass, field
 from importlib import metadata
 from pathlib import Path
+from typing import NamedTuple
 from xml.etree import ElementTree
 
 import pytest
@@ -462,6 +464,19 @@ def test_hooks_of_a_callback_are_left_out():
         def __init__(self, words='hello'): self.words = words
     assert 'after_batch' not in Renderer(Quiet)._repr_markdown_() and 'Does nothing' in Renderer(Quiet)._repr_markdown_()
     assert "words:str='hello'" in Renderer(Loud)._repr_markdown_()
+
+def test_a_class_is_shown_as_one():
+    class Point(NamedTuple):
+        "A place"
+        x:int # Pixels
+        y:float=1.
+    @dataclass
+    class Box:
+        "What is inside"
+        inside:list=field(default_factory=list) # Things
+    assert 'class Point(\n    x:int, # Pixels\n    y:float=1.0,\n):' in Renderer(Point)._repr_markdown_()
+    assert 'class Box(\n    inside:list=..., # Things\n):' in Renderer(Box)._repr_markdown_()
+    assert 'def one_header(' in Renderer(one_header)._repr_markdown_()
 
 @pytest.mark.parametrize('path, title', [('nbs/tutorials/03_from_scratch.ipynb', "title: '3. What is it?'"), ('nbs/data/01_shapes.ipynb', "title: 'What is it?'")])
 def test_pages_of_the_course_are_numbered(path, title):

@@ -1,6 +1,9 @@
 "How the site shows a signature, a table, a message and a title: nbdev's ways, without what readers stumble over."
-import ast, re, textwrap
+import ast, inspect, re, textwrap
+from dataclasses import MISSING, fields, is_dataclass
 
+from nbdev.config import get_config
+from nbdev.doclinks import NbdevLookup
 from nbdev.process import Processor
 from nbdev.showdoc import BasicMarkdownRenderer
 
@@ -33,12 +36,37 @@ def signature(text):
         lines += wrapped(code, comment)
     return '\n'.join(lines)
 
+def fields_of(sym):
+    "(name, type, default as text) of each field of a dataclass or named tuple; none of another class"
+    if is_dataclass(sym):
+        default = lambda f: '...' if f.default_factory is not MISSING else '' if f.default is MISSING else repr(f.default)
+        return [(f.name, f.type, default(f)) for f in fields(sym) if f.init]
+    defaults = getattr(sym, '_field_defaults', {})
+    return [(n, sym.__annotations__[n], repr(defaults[n]) if n in defaults else '') for n in getattr(sym, '_fields', ())]
+
+def source_of(sym):
+    "The source of a class; a notebook has none, but the module that is made of it has"
+    try: return inspect.getsource(sym)
+    except (OSError, TypeError): place = NbdevLookup()[sym.__name__]
+    text = (get_config().config_path/place[1]).read_text(encoding='utf-8') if isinstance(place, tuple) else ''
+    found = [o for o in ast.parse(text).body if isinstance(o, ast.ClassDef) and o.name == sym.__name__]
+    return ast.get_source_segment(text, found[0]) if found else ''
+
+def record(sym):
+    "The signature of a class that is its fields, with the comments beside them"
+    said = dict(re.findall(r'^\s+(\w+)\s*:[^#\n]*#\s*(.+)$', source_of(sym), re.MULTILINE))
+    lines = [f'    {name}:{inspect.formatannotation(kind)}{"="*bool(default)}{default},' + f' # {said.get(name)}'*(name in said)
+             for name, kind, default in fields_of(sym)]
+    return '\n'.join([f'def {sym.__name__}(', *lines, '):'])
+
 class Renderer(BasicMarkdownRenderer):
     "Shows a function or class; the hooks that fastai lets every callback or loader be given are left out"
     def __init__(self, sym, name=None, title_level=3):
         super().__init__(sym, name=name, title_level=title_level, maxline=WIDTH - 4)
         for hook in getattr(sym, '_methods', ()): getattr(self.dm, 'dm', {}).pop(hook, None)
-        self.dm = signature(str(self.dm))
+        is_class = isinstance(sym, type)
+        text = signature(record(sym) if is_class and fields_of(sym) else str(self.dm))
+        self.dm = re.sub(r'\)->None:$', '):', f'class{text.removeprefix("def")}') if is_class else text
 
 def one_header(html):
     "A table of pandas with its header in one row, and no empty header cell"
