@@ -88,4 +88,5 @@ class numbered(Processor):
     "Put the number of a page of the course before its title"
     def cell(self, cell):
         found = COURSE.search(self.nb.get('path_', ''))
-        if found and cell.cell_type == 'raw': cell.source = re.sub(r"^(title: ['\"]?)", rf'\g<1>{found[1]}. ', cell.source, flags=re.MULTILINE)
+        if not found or cell.cell_type != 'raw': return
+        cell.source = re.sub(r"^(title: ['\"]?)", rf'\g<1>{found[1]}. ', cell.source, flags=re.MULTILINE)
