@@ -8,8 +8,8 @@ FOLDER = re.compile(r'''fastai_path\(["']data["']\)\s*/\s*["']([^"']+)''')
 DOWNLOAD = re.compile(r'untar_data\(URLs\.(\w+)')
 SOURCES = {
     'cifar10': 'run: python -c "from fastai.vision.all import *; untar_data(URLs.CIFAR)"',
-    'cifar10_png6k': '2,034 or more photos of CIFAR-10 as PNG in train/CLASS and test/CLASS, beside the same photos as JPEG in cifar10; '
-                     'nbs/tutorials/12_honest_data.ipynb says more',
+    'cifar10_png6k': '2,000 or more photos of CIFAR-10 as PNG in train/CLASS and test/CLASS, beside the same photos as JPEG in cifar10; '
+                     'nbs/tutorials/13_jpeg.ipynb says more',
     'flowers_160': 'https://www.kaggle.com/datasets/alxmamaev/flowers-recognition at 160 pixels on the short side, '
                    'with labels.csv (columns path, class, split); nbs/tutorials/16_flowers.ipynb says more',
     'bccd_cells': 'the boxes of https://github.com/Shenggan/BCCD_Dataset cut out into train/CLASS and test/CLASS; '
