@@ -2,9 +2,9 @@
 
     python benchmarks/pages.py [NAME...]
 
-Pages run one after the other, in a process of their own, with as many threads as they take by themselves; the machine
-should do nothing else. Each has a row in pages.csv, from which tools/course.py stamps the times on the pages: seconds by
-the clock and of the CPU, imports included. A page that is measured again replaces its row.
+Pages run one after the other, in a process of their own, with one thread. Each has a row in pages.csv: seconds by the clock,
+and of the CPU, imports included. tools/course.py stamps the latter on the pages: other work on the machine makes the clock
+run, and hardly the CPU. A page that is measured again replaces its row.
 """
 import csv
 import os
@@ -28,7 +28,7 @@ def cpu_seconds():
 
 def measured(name, about):
     "Run a page; its row"
-    page, env = ROOT/'nbs'/'tutorials'/f'{name}.ipynb', {**os.environ, 'PYTHONPATH': str(ROOT)}
+    page, env = ROOT/'nbs'/'tutorials'/f'{name}.ipynb', {**os.environ, 'PYTHONPATH': str(ROOT), 'OMP_NUM_THREADS': '1'}
     start, before = time.time(), cpu_seconds()
     subprocess.run([Path(sys.executable).parent/'nbdev-test', page, '--n-workers', '1'], cwd=ROOT, env=env, check=True)
     return dict(page=name, seconds=round(time.time() - start, 1), cpu_s=round(cpu_seconds() - before, 1),

@@ -334,9 +334,9 @@ def test_times_of_a_page(tmp_path):
     page = course_page()
     assert course.times_line(page) == 'Reading: about 1 minute.'
     page['cells'] += [dict(cell_type='markdown', id='w', source=['word '*2080])]
-    (tmp_path/'pages.csv').write_text('page,seconds,cpu_s\n01_a,41.5,70\n')
+    (tmp_path/'pages.csv').write_text('page,seconds,cpu_s\n01_a,70,41.5\n')
     seconds = course.times(tmp_path/'pages.csv')
-    assert course.times_line(page, seconds['01_a']) == 'Reading: about 11 minutes. Running: about 40 seconds on two cores, no GPU.'
+    assert course.times_line(page, seconds['01_a']) == 'Reading: about 11 minutes. Running: about 40 seconds of one core, no GPU.'
     page['cells'] += [dict(cell_type='code', id='s', source=['#| slow\n', '1'])]
     assert course.times_line(page).endswith('Slow cells have stored outputs.')
     page['cells'] += [dict(cell_type='markdown', id='t', source=['The cells of this page took an hour\n', 'and a half on one core.'])]

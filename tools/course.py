@@ -49,15 +49,15 @@ def told(seconds):
     return f'about {round(seconds/60)} minutes' if seconds >= 115 else f'about {max(1, round(seconds/10))*10} seconds'
 
 def times(file=TIMES):
-    "Seconds that each page took when it was measured"
+    "Seconds of one core that each page took when it was measured"
     if not file.exists(): return {}
-    with file.open(encoding='utf-8', newline='') as f: return {row['page']: float(row['seconds']) for row in csv.DictReader(f)}
+    with file.open(encoding='utf-8', newline='') as f: return {row['page']: float(row['cpu_s']) for row in csv.DictReader(f)}
 
 def times_line(notebook, seconds=None):
     "How long a page takes to read and to run"
     minutes = reading_minutes(notebook)
     parts = [f'Reading: about {minutes} minute{"s"*(minutes > 1)}.']
-    if seconds: parts.append(f'Running: {told(seconds)} on two cores, no GPU.')
+    if seconds: parts.append(f'Running: {told(seconds)} of one core, no GPU.')
     if any(map(SLOW.search, texts(notebook, 'code'))):
         took = TOOK.search(' '.join('\n'.join(texts(notebook, 'markdown')).split()))
         parts.append(f'Slow cells, whose outputs are stored, took {took[1]}.' if took else 'Slow cells have stored outputs.')
