@@ -14,7 +14,9 @@ from titles import lost_lines
 ROOT = Path(__file__).resolve().parent.parent
 BIN = Path(sys.executable).parent
 DEMO = 'demo --out demo --train 12 --test 5 --epochs 1 --steps 2,4 --seeds 1 --labels 5'.split()
-LONG_PAGES = '03_from_scratch|04_fastai|06_few_labels' # of the course; each takes minutes, and exports nothing
+LONG_PAGES = '|'.join([ # of the course; each takes a minute or two, and exports nothing
+    '02_you_or_network', '03_from_scratch', '04_fastai', '05_by_hand', '06_few_labels', '07_what_it_learned', '08_see_it_learn',
+    '14_broken', '15_your_photos', '23_beyond'])
 VERSIONS = {'settings.ini': r'^version = (\S+)', 'CITATION.cff': r'^version: (\S+)', 'CHANGELOG.md': r'^## (\S+)'}
 CHECKS, SLOW_CHECKS = [], []
 
