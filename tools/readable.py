@@ -7,7 +7,6 @@ from links import FENCE
 from shown import WIDTH, tidy_tables
 
 ROOT = Path(__file__).resolve().parent.parent
-LEFT_OUT = ()  # pages that may still fail
 MOST_BYTES = 1_500_000
 HIDDEN = re.compile(r'^#\|\s*(hide|export|exporti|default_exp|include:\s*false)\b', re.MULTILINE)
 DIRECTIVE = re.compile(r'^#\|.*\n?', re.MULTILINE)
@@ -87,11 +86,11 @@ def same_titles(texts):
         if n > 1: yield f'{n} pages have the title {title}: {", ".join(page for page in titles if titles[page] == title)}'
 
 def unreadable(site):
-    "A line for each fault of the pages in `site`, those in `LEFT_OUT` excepted"
+    "A line for each fault of the pages in `site`"
     texts = {path.relative_to(site).as_posix(): path.read_text(encoding='utf-8') for path in sorted(site.rglob('*.ipynb'))}
     yield from same_titles(texts)
     for page, text in texts.items():
-        if not page.startswith(LEFT_OUT): yield from page_faults(text, page)
+        yield from page_faults(text, page)
 
 def tidied(text):
     "A notebook as the site shows its tables"
