@@ -291,7 +291,7 @@ def test_a_page_of_the_course_has_all(): assert not list(course.faults(course_pa
 
 @pytest.mark.parametrize('old, new, said', [
     ('## Limits', '## Bounds', 'no section "## Limits"'), ('## Limits', '## References', 'not in this order'), (course.CHANGE, '', 'no cell of settings'),
-    ('size = 32', 'size = ' + '1'*90, 'has 97 characters'), ('02_b', '03_c', 'the last cell is not'), ('Yes: one turn', 'No: one turn', '0 choices that start'),
+    ('02_b', '03_c', 'the last cell is not'), ('Yes: one turn', 'No: one turn', '0 choices that start'),
     ('No: that is for', 'Yes: that is for', '2 choices that start'), ('**3. What', '**5. What', 'question 3 does not start'),
     ('worse than a guess', 'worse than `guess`', 'has markdown'), ('No: that is worse', 'That is worse', 'a choice of question 1 is not'),
     ('<details><summary>0.5</summary>No: that is for two turns.</details>', '', 'question 1 has 2 choices'), ('**3. What', 'What', '2 questions, not 3 to 5'),

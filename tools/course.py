@@ -6,9 +6,10 @@ import yaml
 from nbdev.config import get_config
 
 from links import listed
+from slow import is_slow
 
 TUTORIALS, GLOSSARY, TIMES = Path('nbs/tutorials'), '25_glossary', Path('benchmarks/pages.csv')
-WORDS_A_MINUTE, WIDTH = 200, 88
+WORDS_A_MINUTE = 200
 CHANGE = '# Change these, and run the page again'
 CHANGED = {  # what a reader might change in the cell of settings; `make test-all` runs the pages with it
     '01_idea': 'photos, kinds = 5_000, 3',
@@ -40,7 +41,6 @@ CHOICE = re.compile(r'<details><summary>(.+?)</summary>(Yes|No): \S.*</details>'
 MARKDOWN = re.compile(r'`|\*\*|\]\(|\$')
 EXERCISE = re.compile(r'^\*\*(\d+)\.(?: |\*\*)', re.MULTILINE)
 OPEN = re.compile(r'^::: \{\.callout-tip collapse="true" title="Solution (\d+)"\}$', re.MULTILINE)
-SLOW = re.compile(r'^#\|\s*slow\b', re.MULTILINE)
 TOOK = re.compile(r'\bcells\b[^.:]*? (?:took|take) ([^,.:]*?\b(?:seconds|minutes|hours?)(?: and a half)?)\b')
 TOP, COLAB = 'course-top', 'course-colab'
 
@@ -72,7 +72,7 @@ def times_line(notebook, seconds=None):
     minutes = reading_minutes(notebook)
     parts = [f'Reading: about {minutes} minute{"s"*(minutes > 1)}.']
     if seconds: parts.append(f'Running: {told(seconds)} of one core, no GPU.')
-    if any(map(SLOW.search, texts(notebook, 'code'))):
+    if is_slow(notebook):
         took = TOOK.search(' '.join('\n'.join(texts(notebook, 'markdown')).split()))
         parts.append(f'Slow cells, whose outputs are stored, took {took[1]}.' if took else 'Slow cells have stored outputs.')
     return ' '.join(parts)
@@ -146,12 +146,10 @@ def exercise_faults(notebook, name):
     marks = re.findall(r'^:::(?:$| )', text, re.MULTILINE)
     if marks != ['::: ', ':::']*len(solved): yield 'a folded solution is not closed by a line :::, or opened in another way'
 
-def code_faults(notebook, name):
-    "A missing cell of settings, and lines that scroll sideways"
-    code = [text for c, text in ((c, source(c)) for c in notebook['cells']) if c['cell_type'] == 'code' and c['id'] != COLAB]
-    if name not in FEWER and not any(CHANGE in text.splitlines() for text in code): yield f'no cell of settings with the line {CHANGE}'
-    shown = [line for text in code if not text.startswith('#| hide') for line in text.splitlines() if not line.startswith('#|')]
-    yield from (f'a line of code has {len(line)} characters, more than {WIDTH}: {line}' for line in shown if len(line) > WIDTH)
+def settings_faults(notebook, name):
+    "A missing cell of settings"
+    found = any(CHANGE in text.splitlines() for text in texts(notebook, 'code'))
+    if name not in FEWER and not found: yield f'no cell of settings with the line {CHANGE}'
 
 def next_faults(notebook, after):
     "The last cell leads to the page `after`"
@@ -160,7 +158,7 @@ def next_faults(notebook, after):
 
 def faults(notebook, name, after):
     "A line for each thing that the page `name` lacks as a page of the course"
-    for find in (section_faults, quiz_faults, exercise_faults, code_faults): yield from find(notebook, name)
+    for find in (section_faults, quiz_faults, exercise_faults, settings_faults): yield from find(notebook, name)
     yield from next_faults(notebook, after)
 
 def with_change(notebook, line):

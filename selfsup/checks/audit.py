@@ -458,6 +458,15 @@ def _look_at(res, dl, shown, checks, some, level, seed, progress):
     res.notes += notes
     if found: res.views[shown] = view
 
+# %% ../../nbs/checks/03_audit.ipynb #a3fd36ad
+def _check_audit(size, n, seed, angles):
+    "`InputError` for what can be known before a photo is opened"
+    at_least(16, size=size)
+    check_size(size)
+    at_least(20, n=n)
+    at_least(0, seed=seed)
+    check_angles(angles)
+
 # %% ../../nbs/checks/03_audit.ipynb #a3fd36ae
 def audit(
     folder:str, # Photos: train/, valid/, unlabelled/ or any folder of pictures; what lies in test/ is not touched
@@ -473,11 +482,7 @@ def audit(
     "Can the turn be guessed without seeing what is in the picture?"
     start = time.time()
     settings = dict(folder=str(folder), size=size, labels_csv=labels_csv, angles=angles, n=n, seed=seed)
-    at_least(16, size=size)
-    check_size(size)
-    at_least(20, n=n)
-    at_least(0, seed=seed)
-    check_angles(angles)
+    _check_audit(size, n, seed, angles)
     with run_folder(out, settings, photos=folder, say=say) as run:
         photos = read_photos(folder, labels_csv, labelled=False, say=say)
         photos.tell(say)

@@ -142,6 +142,8 @@ def label_plan(
     say=noop, # Gets a line for each budget that comes to as many labels as another
 )->dict: # Budget to its `Terms`
     "What `label_efficiency` trains at each budget"
+    if not budgets:
+        raise InputError('budgets is empty; give numbers of labels a class, such as 1, 5, 20, or shares such as 10%.')
     plan, once, source = {}, {}, None
     for b in budgets:
         idxs = label_subset(benchmark.labels, b)
@@ -185,8 +187,6 @@ def label_efficiency(
     do=None, # Gets a list of `Piece`s, and gives the `Run`s of each in turn; default makes them here
 )->Curve:
     "Run every method at every budget, with the same labels for all"
-    if not budgets:
-        raise InputError('budgets is empty; give numbers of labels a class, such as 1, 5, 20, or shares such as 10%.')
     methods = [m for m in methods if not (m.long or m.all_labels)]
     curve, recipes = Curve([], benchmark.truth, methods), {}
     do = do or (lambda pieces: (p.make(benchmark) for p in pieces))

@@ -9,12 +9,12 @@ __all__ = ['small_png', 'Film']
 
 # %% ../../nbs/evaluation/09_film.ipynb #f11e0004
 from ..errors import InputError
-import base64
 from html import escape
 from io import BytesIO
 from fastcore.basics import patch
 from matplotlib.figure import Figure
 from PIL import Image
+from ..report import png_uri
 
 # %% ../../nbs/evaluation/09_film.ipynb #f11e0007
 def small_png(
@@ -59,7 +59,7 @@ _style = """<style>
 </style>"""
 
 # %% ../../nbs/evaluation/09_film.ipynb #f11e000e
-_script = """(() => {
+_controls = """(() => {
 const calm = matchMedia('(prefers-reduced-motion: reduce)').matches
 const start = film => {
   const all = [...film.querySelectorAll('figure')], bar = document.createElement('div')
@@ -69,7 +69,10 @@ const start = film => {
   film.append(bar)
   const [button, slider] = bar.children
   let timer
-  const show = i => {
+"""
+
+# %% ../../nbs/evaluation/09_film.ipynb #f11e000e-does
+_script = _controls + """  const show = i => {
     all.forEach((o, j) => { o.hidden = j !== i })
     slider.value = i
     slider.setAttribute('aria-valuetext', all[i].innerText)
@@ -92,9 +95,8 @@ document.querySelectorAll('.film:not(.on)').forEach(start)
 # %% ../../nbs/evaluation/09_film.ipynb #f11e000f
 def _figure(png, caption, alt, hidden):
     "A figure of the film"
-    data = base64.b64encode(png).decode()
     return (f'<figure{" hidden" if hidden else ""}><img alt="{escape(alt)} {escape(caption)}" '
-            f'src="data:image/png;base64,{data}"><figcaption>{escape(caption)}</figcaption></figure>')
+            f'src="{png_uri(png)}"><figcaption>{escape(caption)}</figcaption></figure>')
 
 @patch
 def _repr_html_(self:Film):

@@ -47,6 +47,17 @@ def _head(model, encoder):
     "The name of the classifier of a torchvision model that was made by `_options`"
     return next(k for k, _ in model.named_children() if k in library_heads(encoder))
 
+# %% ../../nbs/models/07_export.ipynb #e4b0000f
+def _like(encoder, x, theirs):
+    "What an encoder gives, in the form in which whoever opened it gives it"
+    if library_names(encoder) is None: return encoder(x)
+    return encoder.model(x) if encoder.meta['family'] == 'timm' else _pooled(encoder(x), theirs)
+
+def _pooled(m, like):
+    "A map, pooled to as many numbers as `like` has"
+    side = round((like.numel()/m.shape[1])**.5)
+    return F.adaptive_avg_pool2d(m, side)
+
 # %% ../../nbs/models/07_export.ipynb #e4b00010
 def opened_difference(
     encoder, # `Encoder` or `TimmEncoder`
@@ -65,16 +76,6 @@ def opened_difference(
         theirs = model(x)
         ours = _like(encoder, x, theirs)
     return (theirs.flatten() - ours.flatten()).abs().max().item()
-
-def _like(encoder, x, theirs):
-    "What an encoder gives, in the form in which whoever opened it gives it"
-    if library_names(encoder) is None: return encoder(x)
-    return encoder.model(x) if encoder.meta['family'] == 'timm' else _pooled(encoder(x), theirs)
-
-def _pooled(m, like):
-    "A map, pooled to as many numbers as `like` has"
-    side = round((like.numel()/m.shape[1])**.5)
-    return F.adaptive_avg_pool2d(m, side)
 
 # %% ../../nbs/models/07_export.ipynb #e4b00012
 class _Pictures(nn.Module):
@@ -150,13 +151,14 @@ def opening_lines(
     read = _WITH_VERSIONS if meta['arch'].startswith('mnasnet') else _PLAIN
     return _LINES['torchvision'].format(arch=meta['arch'], options=options, head=_head(model, encoder), read=read)
 
-# %% ../../nbs/models/07_export.ipynb #e4b00050
+# %% ../../nbs/models/07_export.ipynb #e4b0004f
 _PLAIN = "model.load_state_dict(load_file('model.safetensors'))"
 
 _WITH_VERSIONS = """state = model.state_dict()  # knows the version of its layers, for which MNASNet asks
 state.update(load_file('model.safetensors'))
 model.load_state_dict(state)"""
 
+# %% ../../nbs/models/07_export.ipynb #e4b00050
 _LINES = {'onnx': """import onnxruntime
 
 session = onnxruntime.InferenceSession('model.onnx')

@@ -9,11 +9,11 @@ __all__ = ['QUARTERS', 'TurnGame']
 
 # %% ../../nbs/pretext/10_game.ipynb #a9e00004
 from ..errors import InputError
-import base64
 import pandas as pd
 from io import BytesIO
 from fastai.vision.all import *
 from ..data.pictures import PILUpright
+from ..report import png_uri
 
 # %% ../../nbs/pretext/10_game.ipynb #a9e00007
 QUARTERS = 0, 90, 180, 270  # Degrees, counter-clockwise
@@ -63,7 +63,7 @@ def _uri(im):
     "A picture as an address that holds it"
     file = BytesIO()
     im.save(file, 'PNG')
-    return 'data:image/png;base64,' + base64.b64encode(file.getvalue()).decode()
+    return png_uri(file.getvalue())
 
 def _mark(guess, turn):
     "A guess with its mark"
