@@ -64,7 +64,7 @@ def opened_difference(
     data:bytes, # safetensors, under the library's names where it is a whole one of theirs
     size:int, # Side of the pictures in pixels
 )->float: # The largest difference of a feature
-    "Open weights as somebody else does, and hold the features against the encoder's"
+    "Open weights as somebody else does, and compare the features with the encoder's"
     x = torch.rand(1, 3, size, size, generator=torch.Generator().manual_seed(0))
     model = (headless(encoder) if library_names(encoder) else encoder_of(encoder.meta)).eval()
     state, own = load(data), model.state_dict()  # the latter knows the versions of its layers, for which MNASNet asks
