@@ -23,6 +23,7 @@ CHANGED = {  # what a reader might change in the cell of settings; `make test-al
     '09_all_turns': 'classes, size = UPRIGHT[:4], 24',
     '10_no_leak': 'angles, size = (0, 180), 32',
     '11_colour': 'things, size = UPRIGHT[:4], 24',
+    '13_jpeg': 'qualities = 90, 40',
     '14_broken': 'labels, seed = 8, 1',
     '15_your_photos': 'LABELLED, UNLABELLED = 30, 100',
     '17_cifar10': 'budgets = [20, 400]',
