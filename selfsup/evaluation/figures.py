@@ -41,7 +41,7 @@ def feature_map(
     perplexity:float=30, # How many neighbours count, roughly; below N
     seed:int=0, # Of PCA and t-SNE
 )->plt.Figure: # The axes have no unit
-    "t-SNE of features, coloured by class"
+    "t-SNE of features, with a colour and a marker for each class"
     panels = {'features': x} if before is None else {'random encoder': before, 'trained encoder': x}
     for rows in panels.values(): _check_rows(rows, y, classes, perplexity)
     cols, names = -(-len(classes)//14), [plain(c) for c in classes]
@@ -49,7 +49,8 @@ def feature_map(
     fig, axs = plt.subplots(1, len(panels), figsize=size, squeeze=False, layout='constrained')
     for ax, (title, rows) in zip(axs.flat, panels.items()):
         at, colour = _tsne(rows, perplexity, seed), _colours(len(classes))
-        for i, c in enumerate(names): ax.scatter(*at[np.asarray(y) == i].T, s=12, color=colour(i), label=c)
+        for i, c in enumerate(names):
+            ax.scatter(*at[np.asarray(y) == i].T, s=14, color=colour(i), marker='os^DvP*X'[i % 8], label=c)
         ax.set(title=title, xticks=[], yticks=[])
     fig.legend(*axs[0, 0].get_legend_handles_labels(), loc='outside right center', ncols=cols)
     return _shown_once(fig)

@@ -32,6 +32,7 @@ class Method:
     size:int|None=None # Side at which its encoder sees the photos, in pixels, if not that of the comparison
     against:tuple=() # Names of the methods it is compared with; one that has some gets a verdict
     colour:str='gray' # In every figure
+    marker:str='o' # Of its points, so that nobody has to tell colours apart
 
 # %% ../../nbs/evaluation/01_methods.ipynb #74b19fad
 def random_encoder(
@@ -115,6 +116,7 @@ def saved_methods(
 
 # %% ../../nbs/evaluation/01_methods.ipynb #56cc0d8e
 _colours = [f'C{i}' for i in range(10)] + ['black', 'navy', 'darkgreen', 'maroon', 'indigo', 'teal']
+_markers = list('osD^vPX<>')
 
 def line_up(
     tasks:list=('rotation',), # Names of pretext tasks
@@ -127,7 +129,8 @@ def line_up(
         pair[1] = replace(pair[1], against=(*pair[1].against, *rivals))
         rivals.append(pair[1].name)
     methods = [SCRATCH, RANDOM, *(m for pair in pairs for m in pair), LONG, ALL]
-    return [replace(m, colour=_colours[i % len(_colours)]) for i, m in enumerate(methods)]
+    looks = zip(methods, cycle(_colours), cycle(_markers))
+    return [replace(m, colour=colour, marker=marker) for m, colour, marker in looks]
 
 def by_name(
     methods:list, # `Method`s

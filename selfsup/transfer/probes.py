@@ -203,7 +203,8 @@ def plot_stages(
         colour = colours.get(name, f'C{i}')
         t = 100*lp.table
         pos = [stages.index(s) + .08*i for s in t.index]
-        ax.errorbar(pos, t.test, [t.test - t.low, t.high - t.test], marker='o', capsize=3, label=name, color=colour)
+        ax.errorbar(pos, t.test, [t.test - t.low, t.high - t.test], marker='osD^vP'[i % 6], ms=5, capsize=3,
+                    label=name, color=colour)
         at = list(t.index).index(lp.best)
         ax.plot(pos[at], t.test.iloc[at], 'o', ms=14, mfc='none', color=colour)
     ax.axhline(100*chance, color='black', ls=':', lw=1)
