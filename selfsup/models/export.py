@@ -233,6 +233,13 @@ def _files(encoder, to, size, out, say):
     if not worst <= 1e-4: raise InputError(f"The features of '{meta['arch']}' are others there; give --to onnx.")
     return files
 
+def _card(encoder, to, size, saved):
+    "The model card; `InputError` if what the run left behind makes no sense"
+    try: return model_card(encoder, opening_lines(encoder, to, size), run_of(Path(saved)), to == 'onnx')
+    except Exception as e:
+        raise InputError(f"The model card cannot be filled from the JSON files of '{saved}' ({type(e).__name__}); "
+                         'write them again with the command that made them.') from None
+
 # %% ../../nbs/models/07_export.ipynb #e4b00022
 def export(
     saved:str, # Encoder: FOLDER/ or its encoder.safetensors; or ready-made weights, timm/ARCH[:FILE]
@@ -246,7 +253,7 @@ def export(
     check_target(encoder, to)
     size, folder = picture_size(None, encoder), output_folder(out)
     files = _files(encoder, to, size, folder, say)
-    card = model_card(encoder, opening_lines(encoder, to, size), run_of(Path(saved)))
+    card = _card(encoder, to, size, saved)
     write_together(files | {folder/'README.md': card.encode()})
     say(f'written to {next(iter(files))}, and README.md beside it')
     return next(iter(files))

@@ -11,6 +11,7 @@ __all__ = ['Asked', 'asked_for', 'read_weights', 'not_finite', 'library_names', 
 # %% ../../nbs/models/06_ready_made.ipynb #0a6f0004
 from ..errors import InputError, check_size
 import re
+import warnings
 from functools import cache
 from pathlib import Path
 from typing import NamedTuple
@@ -55,7 +56,9 @@ def read_weights(
 
 def _tensors(file):
     if Path(file).suffix == '.safetensors': return load_file(file)
-    return torch.load(file, map_location='cpu', weights_only=True)
+    with warnings.catch_warnings():
+        warnings.simplefilter('ignore')  # torch's, of a kind of pickle that it may not be able to read
+        return torch.load(file, map_location='cpu', weights_only=True)
 
 # %% ../../nbs/models/06_ready_made.ipynb #0a6f0011
 def not_finite(
