@@ -157,3 +157,7 @@ def test_weights_that_are_no_numbers(saved, value, name):
     assert same(load_encoder(folder), enc)
     (folder/'encoder.safetensors').write_bytes(saved_module.save(state))
     with pytest.raises(InputError, match='encoder.safetensors. are not finite'): load_encoder(folder)
+
+@pytest.mark.filterwarnings('error')
+def test_torchvision_warns_of_nothing():
+    assert create_encoder('googlenet', size=64).n_stages

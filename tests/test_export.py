@@ -19,6 +19,7 @@ from selfsup.models.export import export, opened_difference
 from selfsup.models.ready_made import library_names
 from selfsup.models.saved import EXPORTED, load_encoder, save_encoder
 from selfsup.pretext.pretrain import pretrain
+from selfsup.transfer.finetune import finetune
 
 SCALE = dict(mean=[.5, .4, .3], std=[.2, .3, .25])
 PICTURES = torch.rand(2, 3, 64, 64, generator=torch.Generator().manual_seed(0))
@@ -48,12 +49,12 @@ def elsewhere(folder, pictures):
     return torch.from_numpy(np.load(folder/'features.npy'))
 
 @pytest.mark.parametrize('arch, to', [('resnet18', 'torchvision'), ('mnasnet0_5', 'torchvision'),
-                                      ('timm/test_vit', 'timm'), ('timm/test_resnet', 'hub')])
+                                      ('timm/test_vit', 'timm'), ('timm/test_resnet', 'hub'),
+                                      ('timm/test_convnext', 'timm'), ('timm/mobilenetv3_small_050', 'timm')])
 def test_the_lines_of_the_card_open_it(arch, to, tmp_path):
     encoder = saved(tmp_path/'saved', arch)
     export(tmp_path/'saved', to, tmp_path/'out', say=noop)
-    ours = encoder.model(PICTURES) if 'timm' in arch else encoder(PICTURES).mean((2, 3))
-    torch.testing.assert_close(elsewhere(tmp_path/'out', PICTURES), ours.detach())
+    torch.testing.assert_close(elsewhere(tmp_path/'out', PICTURES), encoder(PICTURES).mean((2, 3)).detach())
     again = load_encoder(tmp_path/'out').eval()
     assert torch.equal(again(PICTURES), encoder(PICTURES))
     assert again.meta['size'] == 64 and again.meta['normalization'] == SCALE
@@ -68,6 +69,8 @@ def test_onnx_gives_the_same(arch, cut, tmp_path):
     ours = encoder(scaled(pictures)).mean((2, 3)).detach()
     torch.testing.assert_close(elsewhere(tmp_path/'out', pictures), ours, atol=1e-4, rtol=0)
     assert 'any side' in said[0]
+    card = (tmp_path/'out'/'README.md').read_text(encoding='utf-8')
+    assert '0 to 1; the network in the file scales them itself: minus mean 0.5, 0.4, 0.3' in card and 'name: onnx' in card
 
 def test_onnx_for_one_side_where_another_fails(tmp_path, monkeypatch):
     made = module._exported
@@ -150,6 +153,31 @@ def test_without_the_extra(run, tmp_path, monkeypatch):
     with pytest.raises(InputError, match=r"pip install 'selfsup\[onnx\]'"):
         export(run/'pretrained', 'onnx', tmp_path/'a')
     assert not list((tmp_path/'a').glob('*'))
+
+@pytest.mark.parametrize('name, changed', [
+    ('encoder.json', {'versions': ['a']}), ('encoder.json', {'rotation_accuracy': 'high'}), ('encoder.json', {'weights': 5}),
+    ('result.json', {'settings': 3}), ('result.json', {'photos': 'x'}), ('result.json', {'valid': 10**15}),
+    ('result.json', {'methods': [1]})])
+def test_what_a_run_left_behind_may_make_no_sense(run, tmp_path, name, changed):
+    folder = copytree(run/'pretrained', tmp_path/'strange')
+    (folder/name).write_text(json.dumps(json.loads((folder/name).read_text()) | changed))
+    with pytest.raises(InputError, match="card cannot be filled from the JSON files of '.*strange'") as e:
+        export(folder, 'hub', tmp_path/'a', say=noop)
+    assert '\n' not in str(e.value) and not list((tmp_path/'a').glob('*'))
+
+def test_a_classifier_is_no_encoder(run, tmp_path):
+    finetune(run/'world', run/'pretrained'/'encoder.safetensors', tmp_path/'tuned', steps=1, bs=4, say=noop)
+    for name in ('', 'model.safetensors', 'model.pkl'):
+        with pytest.raises(InputError, match="is a classifier, .* and an encoder is needed"):
+            export(tmp_path/'tuned'/name, 'onnx', tmp_path/'a')
+
+def test_a_folder_of_timms_is_named_as_one(tmp_path):
+    model = timm.create_model('test_resnet').eval()
+    timm.models.save_for_hf(model, tmp_path/'theirs', safe_serialization=True)
+    with pytest.raises(InputError, match='missing') as e: load_encoder(tmp_path/'theirs')
+    assert str(e.value).endswith(f"give timm/test_resnet:{tmp_path}/theirs/model.safetensors.")
+    again = load_encoder(str(e.value).rpartition('give ')[2].rstrip('.')).eval()
+    with torch.no_grad(): torch.testing.assert_close(again(PICTURES), model.forward_features(PICTURES))
 
 def test_a_folder_of_a_hub_that_is_not_ours(run, tmp_path):
     export(run/'pretrained', 'hub', tmp_path/'a', say=noop)

@@ -1,4 +1,7 @@
 "Ready-made weights wherever an encoder is taken: their size, their scale, every tensor."
+import pickle
+import sys
+
 import numpy as np
 import pytest
 import timm
@@ -12,6 +15,7 @@ from selfsup.data.squares import OpenSquare
 from selfsup.errors import InputError
 from selfsup.evaluation.benchmark import Benchmark
 from selfsup.evaluation.evaluate import evaluate
+from selfsup.models.encoder import create_encoder
 from selfsup.models.ready_made import ready_made_encoder
 from selfsup.models.saved import as_encoder, load_encoder
 from selfsup.pretext.pretrain import pretrain
@@ -35,6 +39,12 @@ def by_hand(model, files):
     mean, std = (torch.tensor(cfg[k])[:, None, None] for k in ('mean', 'std'))
     x = torch.stack([(opener(f).float()/255 - mean)/std for f in files])
     with torch.no_grad(): return F.adaptive_avg_pool2d(model.forward_features(x.as_subclass(torch.Tensor)), 2).flatten(1)
+
+def test_without_timm(monkeypatch):
+    monkeypatch.setitem(sys.modules, 'timm', None)
+    with pytest.raises(InputError) as e: create_encoder('timm/resnet10t')
+    assert str(e.value) == "'timm/resnet10t' needs timm, which is not installed: pip install 'selfsup[timm]'."
+    with pytest.raises(InputError, match=r"Unknown arch 'resnet10t'; .* For timm's names: pip install"): create_encoder('resnet10t')
 
 class Count:
     def __init__(self): self.done = 0
@@ -114,8 +124,9 @@ def test_suitability_asks_it(theirs, tmp_path):
     assert (again.probs == res.probs).all()
     assert res.hits[0].mean() > .9
 
-@pytest.mark.parametrize('junk', [b'', b'PK', b'\x80\x04junk', b'\xff'*64, b'\xff'*7 + b'\x7f{"a":1}'])
+@pytest.mark.parametrize('junk', [b'', b'PK', b'\x80\x04junk', pickle.dumps({'a': noop}), b'\xff'*64, b'\xff'*7 + b'\x7f{"a":1}'])
 @pytest.mark.parametrize('name', ['junk.pth', 'junk.safetensors'])
+@pytest.mark.filterwarnings('error')
 def test_junk_is_refused_in_one_line(junk, name, tmp_path):
     (tmp_path/name).write_bytes(junk)
     with pytest.raises(InputError, match='cannot be read as weights') as e: ready_made_encoder(f'timm/resnet10t:{tmp_path/name}')

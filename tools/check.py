@@ -116,7 +116,9 @@ def package(tree, shared):
     if missing: raise Failed(f'not in the sdist: {", ".join(sorted(missing))}')
     lacking = [field for field in ('Summary', 'Author', 'License-Expression', 'Requires-Python', 'Requires-Dist') if field not in info]
     if lacking: raise Failed(f'not in the metadata: {", ".join(lacking)}')
-    if (tree/'README.md').read_text(encoding='utf-8').strip() not in info.get_payload(): raise Failed('README.md is not the long description')
+    readme, shown = (tree/'README.md').read_text(encoding='utf-8').strip(), info.get_payload()
+    if readme not in re.sub('src="https://raw[^"]*/nbs/', 'src="nbs/', shown): raise Failed('README.md is not the long description')
+    if 'src="nbs/' in shown: raise Failed('pictures of README.md have no address in the long description')
     run(sys.executable, '-m', 'twine', 'check', '--strict', *(shared/'dist').glob('*'), cwd=tree, path=[])
     wheel, = (shared/'dist').glob('*.whl')
     if 'selfsup/py.typed' not in zipfile.ZipFile(wheel).namelist(): raise Failed('not in the wheel: selfsup/py.typed')

@@ -44,11 +44,12 @@ def _reached(meta, trained):
         yield 'reached', words
 
 # %% ../../nbs/models/08_card.ipynb #ca7d0010
-def _pictures(meta):
+def _pictures(meta, onnx=False):
     size, scale = meta.get('size') or 64, meta.get('normalization')
     words = f'B×3×{size}×{size}, RGB, 0 to 1'
-    if scale: words += f", then minus mean {_three(scale['mean'])}, divided by std {_three(scale['std'])}"
-    return words
+    if not scale: return words
+    who = '; the network in the file scales them itself:' if onnx else ', then'
+    return f"{words}{who} minus mean {_three(scale['mean'])}, divided by std {_three(scale['std'])}"
 
 def _three(v): return ', '.join(f'{c:.4g}' for c in v)
 
@@ -56,13 +57,14 @@ def _three(v): return ', '.join(f'{c:.4g}' for c in v)
 def card_facts(
     encoder, # As `load_encoder` gives it
     run:dict, # From `run_of`
+    onnx:bool=False, # In an ONNX file, which scales the pictures itself?
 )->dict: # Name to words
     "What is known of an encoder"
     meta, n = encoder.meta, sum(p.numel() for p in encoder.parameters())
     trained = _pretraining(meta, run)
     res = {'architecture': f"{meta['arch']} ({'selfsup' if meta['family'] == 'own' else meta['family']}), "
                            f"{counted(encoder.n_stages, 'stage')}, {n/1e6:.2f} million parameters",
-           'pictures': _pictures(meta)}
+           'pictures': _pictures(meta, onnx)}
     if meta.get('bits'): res['gray pictures'] = f"{meta['bits']} bits, divided by {2**meta['bits'] - 1:,}"
     if task := meta.get('pretext'):
         res['pretrained by'] = ' '.join([task['name'], *(f'{k}={v}' for k, v in task.items() if k != 'name')])
@@ -84,11 +86,18 @@ def card_scores(
     run:dict, # From `run_of`
 )->list: # Sentences
     "What was measured with labels"
-    if 'answer' in run: return [run['answer']]
+    watched = list(_watched(encoder.meta))
+    if 'answer' in run: return [*watched, run['answer']]
     name = (encoder.meta.get('pretext') or {}).get('name')
     methods = [m['name'] for m in run.get('methods', []) if m['pretext'] == name]
     told = [s for m in methods if m in run.get('verdicts', {}) for s in run['verdicts'][m]['sentences']]
-    return told or [_UNMEASURED]
+    return [*watched, *told] or [_UNMEASURED]
+
+def _watched(meta):
+    "What `WatchFeatures` says of an encoder that it kept"
+    if w := meta.get('watched'):
+        yield (f"Of all epochs, {w['epoch']} was kept, for its score of {w['score']:.1%} on labelled photos. So "
+               f"{w['labels']:,} labels have chosen this encoder, and the highest of many scores is a little too good.")
 
 # %% ../../nbs/models/08_card.ipynb #ca7d0014
 def _limits(encoder):
@@ -108,12 +117,13 @@ def model_card(
     encoder, # As `load_encoder` gives it
     opening:str, # Python that opens it
     run:dict, # From `run_of`; may be empty
+    onnx:bool=False, # As for `card_facts`
 )->str: # Markdown, as Hugging Face takes it
     "A README.md for an encoder"
     meta, task = encoder.meta, (encoder.meta.get('pretext') or {}).get('name')
-    library = 'selfsup' if meta['family'] == 'own' else meta['family']
+    library = 'onnx' if onnx else 'selfsup' if meta['family'] == 'own' else meta['family']
     tags = ['self-supervised-learning', task] if task else ['feature-extraction']
-    rows = '\n'.join(f'| {k} | {v} |' for k, v in card_facts(encoder, run).items())
+    rows = '\n'.join(f'| {k} | {v} |' for k, v in card_facts(encoder, run, onnx).items())
     trained = f'pretrained by {task}' if task else 'encoder'
     return _CARD.format(library=library, tags=', '.join(tags), arch=meta['arch'], trained=trained, rows=rows,
                         opening=opening.strip(), scores=_bullets(card_scores(encoder, run)),

@@ -6,8 +6,8 @@ Docs: https://selfsup.github.io/selfsup/models/encoder.html.md"""
 
 # %% auto #0
 __all__ = ['LIBRARIES', 'Encoder', 'eval_mode', 'n_features', 'conv_block', 'small_encoder', 'nin_encoder', 'is_pooled',
-           'split_stages', 'torchvision_stages', 'TimmEncoder', 'trained_with', 'gives_maps', 'arch_name', 'check_maps',
-           'is_saved', 'same_name', 'create_encoder']
+           'split_stages', 'torchvision_stages', 'torchvision_model', 'TimmEncoder', 'trained_with', 'gives_maps',
+           'arch_name', 'check_maps', 'is_saved', 'same_name', 'create_encoder']
 
 # %% ../../nbs/models/01_encoder.ipynb #709f7f3a
 from ..errors import InputError, check_size
@@ -166,8 +166,17 @@ def torchvision_stages(
     return body and split_stages(body)
 
 # %% ../../nbs/models/01_encoder.ipynb #5f597a25
+def torchvision_model(
+    name:str, # As torchvision calls it
+    pretrained:bool=False, # With ImageNet weights
+)->nn.Module: # As torchvision makes it
+    "A model of torchvision's; GoogLeNet and Inception are told to draw their weights, for they warn otherwise"
+    if pretrained: return torchvision.models.get_model(name, weights='DEFAULT')
+    more = dict(init_weights=True) if name in ('googlenet', 'inception_v3') else {}
+    return torchvision.models.get_model(name, weights=None, **more)
+
 def _torchvision_encoder(name, pretrained):
-    model = torchvision.models.get_model(name, weights='DEFAULT' if pretrained else None)
+    model = torchvision_model(name, pretrained)
     model.transform_input = False  # GoogLeNet's and Inception's: pictures are scaled before the encoder
     if (stages := torchvision_stages(model)) is None:
         raise InputError(f"arch '{name}' of torchvision has no feature maps B×C×H×W before its classifier; "
@@ -328,7 +337,7 @@ def _unknown(arch, timm_names=()):
         return InputError(f"'{arch}' names a saved encoder; here the name of an architecture is needed, such as small.")
     if Path(arch).exists(): return InputError(f"Unknown arch '{arch}'; {same_name(arch)} for the encoder saved there.")
     known = dict.fromkeys([*_own, *torchvision.models.list_models(torchvision.models), *timm_names])
-    near = difflib.get_close_matches(arch, known, 3) or list(_own)
+    near = difflib.get_close_matches(arch.rpartition('/')[2], known, 3) or list(_own)
     return InputError(f"Unknown arch '{arch}'; did you mean {', '.join(near)}? "
                       "It may be small, nin3 to nin5, or a name of torchvision's or timm's.")
 
@@ -350,9 +359,11 @@ def _name_of(arch):
 
 def _timm_name(arch):
     "timm's name for `arch`, or an `InputError`"
-    try: import timm
-    except ImportError: raise InputError(f"{_unknown(arch)} For timm's names: pip install 'selfsup[timm]'.") from None
     name = arch.removeprefix('timm/')
+    try: import timm
+    except ImportError:
+        what = f"'{arch}' needs timm, which is not installed" if name != arch else f"{_unknown(arch)} For timm's names"
+        raise InputError(f"{what}: pip install 'selfsup[timm]'.") from None
     try: timm.get_pretrained_cfg(name)
     except RuntimeError: raise _unknown(arch, timm.list_pretrained()) from None  # what is behind the dot is wrong
     if not timm.is_model(name): raise _unknown(arch, timm.list_models())
@@ -378,7 +389,7 @@ def create_encoder(
     "Make an encoder with fresh weights"
     if size is not None: check_size(size)
     name, theirs = _name_of(arch), torchvision.models.list_models(torchvision.models)
-    if (said := name.removeprefix('torchvision/')) not in theirs and said != name: raise _unknown(said)
+    if (said := name.removeprefix('torchvision/')) not in theirs and said != name: raise _unknown(name)
     if name in _own: encoder, side = _fitting(_own_encoder(name, pretrained), size)
     elif said in theirs: encoder, side = _fitting(_torchvision_encoder(said, pretrained), size)
     else: encoder, side = _timm_encoder(_timm_name(name), pretrained, size)

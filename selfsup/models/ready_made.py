@@ -11,6 +11,7 @@ __all__ = ['Asked', 'asked_for', 'read_weights', 'not_finite', 'library_names', 
 # %% ../../nbs/models/06_ready_made.ipynb #0a6f0004
 from ..errors import InputError, check_size
 import re
+import warnings
 from functools import cache
 from pathlib import Path
 from typing import NamedTuple
@@ -18,7 +19,7 @@ import torch
 import torchvision
 from torch import nn
 from safetensors.torch import load_file
-from .encoder import arch_name, create_encoder, torchvision_stages, trained_with
+from .encoder import arch_name, create_encoder, torchvision_model, torchvision_stages, trained_with
 
 # %% ../../nbs/models/06_ready_made.ipynb #0a6f0007
 class Asked(NamedTuple):
@@ -55,7 +56,9 @@ def read_weights(
 
 def _tensors(file):
     if Path(file).suffix == '.safetensors': return load_file(file)
-    return torch.load(file, map_location='cpu', weights_only=True)
+    with warnings.catch_warnings():
+        warnings.simplefilter('ignore')  # torch's, of a kind of pickle that it may not be able to read
+        return torch.load(file, map_location='cpu', weights_only=True)
 
 # %% ../../nbs/models/06_ready_made.ipynb #0a6f0011
 def not_finite(
@@ -68,7 +71,7 @@ def not_finite(
 @cache
 def _taken_apart(arch):
     "Of a torchvision architecture: what it calls each tensor of its stages, how many these are, and its other parts"
-    model = torchvision.models.get_model(arch, weights=None)
+    model = torchvision_model(arch)
     theirs, stages = {id(v): k for k, v in model.state_dict(keep_vars=True).items()}, torchvision_stages(model)
     names = {k: theirs[id(v)] for k, v in nn.Sequential(*stages).state_dict(keep_vars=True).items()}
     parts = [{k.split('.')[0] for k in some} for some in (theirs.values(), names.values())]
@@ -103,7 +106,7 @@ def fit_weights(
     "Put every tensor of `state` where its name says; `InputError` unless all fit"
     names, own = library_names(encoder), encoder.state_dict()
     wanted = {theirs: own[k] for k, theirs in names.items()}
-    state = _without_prefix(state, wanted)
+    state = _without_prefix(state, wanted, file)
     if why := _misfit(wanted, state, library_heads(encoder)):
         name = arch_name(encoder.meta)
         raise InputError(f"The weights in '{file}' are not those of {name}: they {why}. Names and shapes must be "
@@ -113,12 +116,16 @@ def fit_weights(
 # %% ../../nbs/models/06_ready_made.ipynb #0a6f0033
 _COUNT = 'num_batches_tracked' # What batch normalisation has that weights of old versions of torch lack
 
-def _without_prefix(state, wanted):
-    "`state`, without what stands before all of its names"
+def _without_prefix(state, wanted, file):
+    "`state`, without what stands before all of its names; `InputError` if it has names without it"
     needed = [k for k in wanted if not k.endswith(_COUNT)]
     before = [k.removesuffix(needed[0]) for k in state if k.endswith(needed[0])]
-    whole = [p for p in before if all(k.startswith(p) for k in state) and all(p + k in state for k in needed)]
-    return {k.removeprefix(whole[0]): v for k, v in state.items()} if whole else state
+    p = next((p for p in before if all(p + k in state for k in needed)), '')
+    if other := next((k for k in state if not k.startswith(p)), None):
+        raise InputError(f"The weights in '{file}' are those of more than the network: there is '{other}' beside what "
+                         f"begins with '{p}'. Save a file of the latter alone: "
+                         f"{{k: v for k, v in state.items() if k.startswith('{p}')}}.")
+    return {k.removeprefix(p): v for k, v in state.items()}
 
 # %% ../../nbs/models/06_ready_made.ipynb #0a6f0023
 def _misfit(own, state, heads):

@@ -140,6 +140,13 @@ def find(self:SavedNet,
                              f'and {self.info} side by side.')
     return file
 
+# %% ../../nbs/models/02_saved.ipynb #5f7983bc
+def _of_timm(meta, file):
+    "More of an error: how to name weights of timm's, whose config.json calls the architecture `architecture`"
+    arch = meta.get('architecture') if isinstance(meta, dict) else None
+    if not isinstance(arch, str) or not arch.isidentifier(): return ''
+    return f"; or, if these are weights of timm's, give timm/{arch}:{file}"
+
 # %% ../../nbs/models/02_saved.ipynb #5f7983bd
 def _from_json(file):
     if file.stat().st_size > 10**6: raise ValueError  # none of ours has more than some kilobytes
@@ -162,7 +169,7 @@ def read(self:SavedNet,
     if missing:
         words = ', '.join(k for k in self.entries if k in missing)
         raise InputError(f"'{info}' does not say all that is needed of the {self.what} ({words} missing); "
-                         f'write it again with {self.maker}.')
+                         f'write it again with {self.maker}{_of_timm(meta, file)}.')
     self.check(meta, info)
     _check_weights(state, f"The weights in '{file}'")
     return meta, state
@@ -212,13 +219,17 @@ def load_encoder(
 ): # The encoder; `meta` holds what the JSON file says
     "Read an encoder that `save_encoder` or `export` wrote, or ready-made weights"
     if str(file).startswith(LIBRARIES) and not Path(file).exists(): return ready_made_encoder(str(file))
-    if _is_export(Path(file)): encoder, encoder.meta = EXPORTED.load(file, encoder_of, library_names)
+    if _holds(Path(file), 'model.json'):
+        raise InputError(f"'{file}' is a classifier, as selfsup finetune wrote it, and an encoder is needed; give the "
+                         'encoder that it was made from. selfsup predict names photos with a classifier.')
+    if _holds(Path(file), 'config.json'): encoder, encoder.meta = EXPORTED.load(file, encoder_of, library_names)
     else: encoder, encoder.meta = ENCODER.load(file, encoder_of)
     return encoder
 
-def _is_export(file):
-    folder, name = (file, 'model.safetensors') if file.is_dir() else (file.parent, file.name)
-    return name == 'model.safetensors' and (folder/'config.json').is_file() and not (folder/'encoder.json').is_file()
+def _holds(file, info):
+    "Is `file` a model, or a folder with one, that is described by `info`?"
+    folder, name = (file, 'model') if file.is_dir() else (file.parent, file.stem)
+    return name == 'model' and (folder/info).is_file() and not (folder/'encoder.json').is_file()
 
 # %% ../../nbs/models/02_saved.ipynb #bbba211c
 def as_encoder(
