@@ -197,6 +197,8 @@ def test_which_cells_were_left_out():
     page['cells'][1]['execution_count'] = None
     assert slow.left_out(page) == ['c1']
     assert slow.left_out(slow.forget_runs(page)) == ['c0', 'c1']
+    page['cells'][0]['source'] = ['#| notest\n', 'check(...)']
+    assert slow.left_out(page) == ['c1']
 
 @pytest.fixture
 def slow_tree(tmp_path, monkeypatch):

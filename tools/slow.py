@@ -4,6 +4,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 SLOW = re.compile(r'^#\|\s*slow\b', re.MULTILINE)
+FOR_READERS = re.compile(r'^#\|\s*notest\b', re.MULTILINE)
 FOLDER = re.compile(r'''fastai_path\(["']data["']\)\s*/\s*["']([^"']+)''')
 DOWNLOAD = re.compile(r'untar_data\(URLs\.(\w+)')
 SOURCES = {
@@ -42,4 +43,7 @@ def forget_runs(notebook):
     for cell in code_cells(notebook): cell['execution_count'] = None
     return notebook
 
-def left_out(notebook): return [cell['id'] for cell in code_cells(notebook) if cell['execution_count'] is None]
+def left_out(notebook):
+    "The cells of a `notebook` that were not run, but for those that are left for the reader to fill in"
+    asked = [cell for cell in code_cells(notebook) if not FOR_READERS.search(''.join(cell['source']))]
+    return [cell['id'] for cell in asked if cell['execution_count'] is None]
