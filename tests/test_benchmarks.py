@@ -15,6 +15,7 @@ def strip(text):
     times = {'seconds', 'cpu_seconds', 'photos_a_second', 'tflop_a_second'}
     return sorted(tuple(v for k, v in row.items() if k not in times) for row in csv.DictReader(text.splitlines()))
 
+@pytest.mark.slow
 def test_cifar10_in_parts(tmp_path, monkeypatch, capsys):
     "Each kind of part ends in rows; given again, the command runs those that are missing, and no other"
     monkeypatch.syspath_prepend(str(ROOT/'benchmarks'))
@@ -41,6 +42,7 @@ def test_cifar10_in_parts(tmp_path, monkeypatch, capsys):
     assert capsys.readouterr().out.count('from scratch') == 1
     assert strip(out.read_text()) == strip(first)  # the same seed, the same figures
 
+@pytest.mark.slow
 def test_ready_made_in_parts(tmp_path, monkeypatch):
     "Each kind of part has a row for every draw, at the size of the weights; given again, nothing is made"
     monkeypatch.syspath_prepend(str(ROOT/'benchmarks'))
@@ -55,6 +57,7 @@ def test_ready_made_in_parts(tmp_path, monkeypatch):
     r.run(weights, out, tmp_path/'work', smoke=True)
     assert out.read_text() == first
 
+@pytest.mark.slow
 def test_beyond_in_parts(tmp_path, monkeypatch):
     "Each kind of part has its rows; given again, nothing is made"
     monkeypatch.syspath_prepend(str(ROOT/'benchmarks'))
@@ -97,6 +100,7 @@ def paper(tmp_path, monkeypatch):
         return out.read_text()
     return r, run
 
+@pytest.mark.slow
 def test_paper_in_parts(paper, tmp_path):
     "Each kind of part ends in a row; given again, the command adds nothing, and makes anew what is gone"
     r, run = paper

@@ -77,6 +77,7 @@ def test_a_run_of_some_minutes_goes_on_with_the_passes_that_it_began_with(world,
     with pytest.raises(InputError, match='it takes about 10 min'): pretrain_at(.1, 'long', noop, minutes=1)
     assert not (tmp_path/'long').exists()
 
+@pytest.mark.slow
 def test_a_comparison_fits_its_passes_to_minutes(world, monkeypatch):
     lines = []
     terms = dict(labels='4', seeds=1, size=16, steps=[2], lrs=[1e-3], bs=8)

@@ -160,6 +160,7 @@ def test_a_report_that_fails_loses_no_result(world, tmp_path, monkeypatch):
     assert json.loads((tmp_path/'out'/'result.json').read_text())['verdicts'] and any('from scratch' in str(line) for line in lines)
     assert not (tmp_path/'out'/'report.html').exists()
 
+@pytest.mark.slow
 def test_trainings_at_the_same_time_are_the_same(world):
     "Two processes give what one gives that has a single thread"
     threads = torch.get_num_threads()

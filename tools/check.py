@@ -96,7 +96,7 @@ def course(tree, shared):
     if found: raise Failed('\n'.join(found))
 
 @check('tests pass', 'run: .venv/bin/python -m pytest, and mend what it names')
-def tests(tree, shared): run(sys.executable, '-m', 'pytest', '-q', '-n', 2, cwd=tree, path=[tree])
+def tests(tree, shared): run(sys.executable, '-m', 'pytest', '-q', '-n', 2, '-m', 'not slow', cwd=tree, path=[tree])
 
 @check('documentation builds, its links lead where they should, and all of it can be seen and read',
        'mend the pages that are named; if nbs/nbdev.yml is not in step, run: make prepare')
@@ -148,6 +148,9 @@ def wheel(tree, shared):
 def notebooks(tree, shared):
     run(BIN/'nbdev-test', '--n-workers', 2, '--timing', '--skip-file-re', LONG_PAGES, cwd=tree, path=[tree], show=True,
         OMP_NUM_THREADS='1')
+
+@check('long tests pass', 'run: .venv/bin/python -m pytest -m slow, and mend what it names', among=SLOW_CHECKS)
+def long_tests(tree, shared): run(sys.executable, '-m', 'pytest', '-q', '-n', 2, '-m', 'slow', cwd=tree, path=[tree])
 
 @check('the long pages of the course run', 'mend the notebook, then run: .venv/bin/nbdev-test NOTEBOOK', among=SLOW_CHECKS)
 def long_pages(tree, shared):
