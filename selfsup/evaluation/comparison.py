@@ -229,7 +229,7 @@ def plot_stages(self:Comparison)->plt.Figure:
     probes = {name: lps[0] for name, lps in self.stages().items()}
     most = max(len(p.table) for p in probes.values())
     same = {name: p for name, p in probes.items() if len(p.table) == most}
-    return plot_probes(same, 1/len(self.photos.classes), {m.name: m.colour for m in self.methods})
+    return plot_probes(same, 1/len(self.photos.classes), {m.name: m.look for m in self.methods})
 
 @patch
 def plot_lengths(self:Comparison)->plt.Figure:

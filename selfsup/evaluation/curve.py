@@ -65,7 +65,7 @@ def plot(self:Curve)->plt.Figure:
         acc = self.accuracies(m.name)
         mean, half = _bars(acc)
         x = np.array(list(acc))*1.04**(i - (len(self.methods) - 1)/2)
-        ax.errorbar(x, mean, half, marker=m.marker, ms=5, capsize=2, color=m.colour, label=m.name)
+        ax.errorbar(x, mean, half, ms=5, capsize=2, label=m.name, **m.look)
     ticks = sorted({r.labels for r in self.runs})
     ax.set(xscale='log', xlabel='labels in all', ylabel='balanced test accuracy, %')
     ax.set_ylim(max(0, ax.get_ylim()[0]), min(100, ax.get_ylim()[1]))
@@ -258,7 +258,7 @@ def plot_lengths(self:Curve,
     "Test accuracy against the length of training, with 95 % t-intervals over seeds, set apart a little"
     fig, ax = plt.subplots(figsize=(7.4, 3.4))
     lines = {m.name: self.length_accuracies(m.name) for m in self.methods} | {n: {b: a} for n, (b, a) in more.items()}
-    looks = {m.name: dict(color=m.colour, marker=m.marker) for m in self.methods}
+    looks = {m.name: m.look for m in self.methods}
     for i, (name, acc) in enumerate((n, a) for n, a in lines.items() if a):
         mean, half = _bars(acc)
         x, look = np.array(list(acc))*1.03**i, looks.get(name, dict(color='gray', marker='X'))

@@ -13,7 +13,7 @@ from fastai.vision.all import *
 from sklearn.decomposition import PCA
 from sklearn.manifold import TSNE
 from ..data.pictures import PILUpright
-from ..lettering import plain
+from ..lettering import MARKERS, plain
 from ..models.encoder import eval_mode
 from ..models.features import stage_outputs
 from ..pretext.rotation import Rotation
@@ -50,7 +50,8 @@ def feature_map(
     for ax, (title, rows) in zip(axs.flat, panels.items()):
         at, colour = _tsne(rows, perplexity, seed), _colours(len(classes))
         for i, c in enumerate(names):
-            ax.scatter(*at[np.asarray(y) == i].T, s=14, color=colour(i), marker='os^DvP*X'[i % 8], label=c)
+            marker = MARKERS[i % len(MARKERS)]
+            ax.scatter(*at[np.asarray(y) == i].T, s=14, color=colour(i), marker=marker, label=c)
         ax.set(title=title, xticks=[], yticks=[])
     fig.legend(*axs[0, 0].get_legend_handles_labels(), loc='outside right center', ncols=cols)
     return _shown_once(fig)

@@ -10,9 +10,10 @@ __all__ = ['SCRATCH', 'RANDOM', 'LONG', 'ALL', 'Method', 'random_encoder', 'Enco
 
 # %% ../../nbs/evaluation/01_methods.ipynb #5c4b15d0
 from ..errors import InputError
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import partial
 from fastai.vision.all import *
+from ..lettering import MARKERS
 from ..models.encoder import create_encoder
 from ..models.normalization import normalize_like
 from ..models.saved import load_encoder
@@ -31,8 +32,7 @@ class Method:
     pretext:str='' # Name of the pretext task that its encoder learned, or of a given encoder
     size:int|None=None # Side at which its encoder sees the photos, in pixels, if not that of the comparison
     against:tuple=() # Names of the methods it is compared with; one that has some gets a verdict
-    colour:str='gray' # In every figure
-    marker:str='o' # Of its points, so that nobody has to tell colours apart
+    look:dict=field(default_factory=lambda: dict(color='gray', marker='o')) # What matplotlib draws it with in every figure
 
 # %% ../../nbs/evaluation/01_methods.ipynb #74b19fad
 def random_encoder(
@@ -116,7 +116,6 @@ def saved_methods(
 
 # %% ../../nbs/evaluation/01_methods.ipynb #56cc0d8e
 _colours = [f'C{i}' for i in range(10)] + ['black', 'navy', 'darkgreen', 'maroon', 'indigo', 'teal']
-_markers = list('osD^vPX<>')
 
 def line_up(
     tasks:list=('rotation',), # Names of pretext tasks
@@ -129,8 +128,8 @@ def line_up(
         pair[1] = replace(pair[1], against=(*pair[1].against, *rivals))
         rivals.append(pair[1].name)
     methods = [SCRATCH, RANDOM, *(m for pair in pairs for m in pair), LONG, ALL]
-    looks = zip(methods, cycle(_colours), cycle(_markers))
-    return [replace(m, colour=colour, marker=marker) for m, colour, marker in looks]
+    looks = zip(methods, cycle(_colours), cycle(MARKERS))
+    return [replace(m, look=dict(color=colour, marker=marker)) for m, colour, marker in looks]
 
 def by_name(
     methods:list, # `Method`s

@@ -185,6 +185,7 @@ def _torchvision_encoder(name, pretrained):
     if pretrained: res.meta['normalization'] = trained_with(res)[1]
     return res
 
+# %% ../../nbs/models/01_encoder.ipynb #5f597a26
 def _seen_by(name):
     "As `trained_with`, for torchvision's"
     t, halves = torchvision.models.get_model_weights(name).DEFAULT.transforms(), dict(mean=[.5]*3, std=[.5]*3)

@@ -20,6 +20,7 @@ from sklearn.linear_model import LogisticRegression, SGDClassifier
 from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import StandardScaler
 from threadpoolctl import threadpool_limits
+from ..lettering import MARKERS
 from ..statistics import share_interval
 
 # %% ../../nbs/transfer/05_probes.ipynb #f01d5a01
@@ -192,7 +193,7 @@ def _check_tests(x, test_x, test_y):
 def plot_stages(
     probes:dict, # Name of an encoder to its `LayerProbe`
     chance:float, # Drawn as a dotted line
-    colours:dict={}, # Name to colour; others are matplotlib's
+    looks:dict={}, # Name to what matplotlib draws it with: `color` and `marker`; others are matplotlib's
 )->plt.Figure:
     "Test accuracy of each stage with its interval; a ring around the stage that was chosen"
     if not probes: raise InputError('probes is empty; give at least one.')
@@ -200,13 +201,12 @@ def plot_stages(
     stages = sorted(stages, key=lambda s: 0 if isinstance(s, str) else s)  # names stay as they come
     fig, ax = plt.subplots(figsize=(6, 3))
     for i, (name, lp) in enumerate(probes.items()):
-        colour = colours.get(name, f'C{i}')
+        look = looks.get(name, dict(color=f'C{i}', marker=MARKERS[i % len(MARKERS)]))
         t = 100*lp.table
         pos = [stages.index(s) + .08*i for s in t.index]
-        ax.errorbar(pos, t.test, [t.test - t.low, t.high - t.test], marker='osD^vP'[i % 6], ms=5, capsize=3,
-                    label=name, color=colour)
+        ax.errorbar(pos, t.test, [t.test - t.low, t.high - t.test], ms=5, capsize=3, label=name, **look)
         at = list(t.index).index(lp.best)
-        ax.plot(pos[at], t.test.iloc[at], 'o', ms=14, mfc='none', color=colour)
+        ax.plot(pos[at], t.test.iloc[at], 'o', ms=14, mfc='none', color=look['color'])
     ax.axhline(100*chance, color='black', ls=':', lw=1)
     ax.set(xticks=range(len(stages)), xticklabels=[f'stage {s}' for s in stages],
            ylabel='test accuracy, %', ylim=(0, 100))
