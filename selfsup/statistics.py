@@ -6,7 +6,7 @@ Docs: https://selfsup.github.io/selfsup/statistics.html.md"""
 
 # %% auto #0
 __all__ = ['Interval', 'share_interval', 'mean_interval', 'by_picture', 'picture_interval', 'class_weights', 'crossed_interval',
-           'paired_interval', 'Difference', 'paired_difference']
+           'paired_interval', 'tenth', 'Difference', 'paired_difference']
 
 # %% ../nbs/05_statistics.ipynb #c249f725
 from typing import NamedTuple
@@ -121,12 +121,21 @@ def paired_interval(
     return Interval(float(mean), *(float(np.clip(e, -1, 1)) for e in ends))
 
 # %% ../nbs/05_statistics.ipynb #cadc5e0a
+def tenth(
+    v:float, # Such as a difference in points
+)->float:
+    "Rounded to a tenth, without a minus before a zero"
+    return round(float(v), 1) + 0.
+
 class Difference(NamedTuple):
     "One method minus another, in points of test accuracy"
     points:float # Mean over seeds
     low:float # Of the 95 % interval
     high:float # Of the 95 % interval
     seeds:tuple # The difference in each seed
+    def __str__(self):
+        points, low, high = map(tenth, self[:3])
+        return f'{points:+.1f} points, 95 % interval {low:+.1f} to {high:+.1f}'
 
 def paired_difference(
     a:np.ndarray, b:np.ndarray, # Hits of two methods, both S seeds × N test photos

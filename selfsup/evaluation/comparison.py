@@ -18,7 +18,7 @@ from ..data.photos import PhotoSet
 from ..data.scan import count_fates
 from .methods import ALL, LONG, SCRATCH, by_name
 from .curve import Curve
-from ..statistics import Difference, class_weights, paired_difference
+from ..statistics import Difference, class_weights, paired_difference, tenth
 from .verdict import Facts, Verdict
 from .verdict import verdict as judge
 from ..output import write_whole
@@ -142,7 +142,7 @@ def differences(self:Comparison)->pd.DataFrame: # One row a pair
 def _pair(self:Comparison, method, other, balanced):
     d = self.difference(method, other, balanced=balanced)
     return {'method': method, 'minus': other, 'measure': 'balanced accuracy' if balanced else 'accuracy',
-            'seeds': len(d.seeds), 'points': round(d.points, 1), 'low': round(d.low, 1), 'high': round(d.high, 1)}
+            'seeds': len(d.seeds), 'points': tenth(d.points), 'low': tenth(d.low), 'high': tenth(d.high)}
 
 # %% ../../nbs/evaluation/05_comparison.ipynb #6382c5e7
 @patch

@@ -122,8 +122,7 @@ def saving(self:Curve,
     if len(d.seeds) < 2:
         return f"{start}; one seed cannot show a difference to '{SCRATCH.name}', so no saving is claimed."
     if d.low <= 0:
-        seen = f'{d.points:+.1f} points, 95 % interval {d.low:+.1f} to {d.high:+.1f}'
-        return f"{start}; no difference to '{SCRATCH.name}' was seen there ({seen}), so no saving is claimed."
+        return f"{start}; no difference to '{SCRATCH.name}' was seen there ({d}), so no saving is claimed."
     if need < np.inf: return f"{start}; '{SCRATCH.name}' needs about {need:,.0f}: {saved}."
     more = f': more than {most - labels:,} labels are saved.' if most > labels else '.'
     return f"{start}; '{SCRATCH.name}' does not reach that with {most:,}, the most that were tried{more}"

@@ -19,7 +19,7 @@ from ..data.squares import OpenSquare
 from .benchmark import Benchmark
 from .methods import random_encoder
 from .figures import attention_maps, feature_map, first_filters, retrieval
-from ..statistics import paired_interval
+from ..statistics import paired_interval, tenth
 from ..models.features import Features, stage_names
 from ..models.encoder import arch_name
 from ..models.saved import load_encoder, picture_size, save_encoder
@@ -85,7 +85,7 @@ def answer(self:Evaluation)->str:
     "One sentence: the stage that was chosen, and what it gains over the better of the two others, over test photos"
     other = max((RANDOM_ENCODER, PIXELS), key=self._balanced)
     pair = self._hits(THIS), self._hits(other)
-    d, low, high = 100*np.array(paired_interval(*pair, self.benchmark.truth, balanced=True))
+    d, low, high = map(tenth, 100*np.array(paired_interval(*pair, self.benchmark.truth, balanced=True)))
     stages = list(self.probes[THIS].probes)
     return (f'Held-out labels chose stage {stages.index(self.best) + 1} of {len(stages)}: '
             f'{100*self._balanced(THIS):.1f} % balanced test accuracy with one draw of {len(self.idxs):,} labels, '

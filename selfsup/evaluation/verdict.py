@@ -10,7 +10,7 @@ __all__ = ['HELPS', 'LONGER', 'NONE', 'HURTS', 'OPEN', 'rule', 'Facts', 'Verdict
 # %% ../../nbs/evaluation/04_verdict.ipynb #d1130be4
 from dataclasses import dataclass, field
 from ..pretext.plan import shortage
-from ..statistics import Difference
+from ..statistics import Difference, tenth
 
 # %% ../../nbs/evaluation/04_verdict.ipynb #0749bb9e
 HELPS, LONGER, NONE, HURTS = 'helps', 'train longer', 'no difference seen', 'hurts'
@@ -69,16 +69,14 @@ _short = "'from scratch', the same training without pretraining"
 _long = ("'from scratch, long', trained without pretraining on as many pictures as pretraining and fine-tuning "
          'together')
 
-def _points(d): return f'{d.points:+.1f} points, 95 % interval {d.low:+.1f} to {d.high:+.1f}'
-
 def _numbers(kind, f):
     "The two differences in words"
     if kind == OPEN:
-        return (f'In this seed, fine-tuned after {f.pretext} minus {_short}: {_points(f.scratch)}. Minus {_long}: '
-                f'{_points(f.long)}. The intervals cover only which photos are in the test.')
+        return (f'In this seed, fine-tuned after {f.pretext} minus {_short}: {f.scratch}. Minus {_long}: '
+                f'{f.long}. The intervals cover only which photos are in the test.')
     short, long = (_where[_side(d)] for d in (f.scratch, f.long))
-    return (f'Fine-tuned after {f.pretext}, the encoder is {short} {_short}: {_points(f.scratch)}. It is {long} '
-            f'{_long}: {_points(f.long)}. Means over {len(f.scratch.seeds)} seeds.')
+    return (f'Fine-tuned after {f.pretext}, the encoder is {short} {_short}: {f.scratch}. It is {long} '
+            f'{_long}: {f.long}. Means over {len(f.scratch.seeds)} seeds.')
 
 # %% ../../nbs/evaluation/04_verdict.ipynb #063c9e77
 def _cost(f):
@@ -105,7 +103,8 @@ def _unsure(f):
     "What could tell more where nothing was seen"
     d, name = max((f.scratch, "'from scratch'"), (f.long, "'from scratch, long'"), key=lambda o: _reach(o[0]))
     if _reach(d) <= 5: return ['Whatever difference there is, is small: no interval reaches further than five points.']
-    return [f'Still possible are {d.low:+.1f} to {d.high:+.1f} points against {name}; more test photos and more seeds '
+    low, high = tenth(d.low), tenth(d.high)
+    return [f'Still possible are {low:+.1f} to {high:+.1f} points against {name}; more test photos and more seeds '
             'would tell more.', *_photos(f)]
 
 def _photos(f):
@@ -143,7 +142,7 @@ def verdict(
 )->Verdict: # By the rules above
     "The plain answer"
     kind = rule(facts.scratch, facts.long)
-    elsewhere = [f"With {n:,} labels: {_points(d)}, against 'from scratch'." for n, d in facts.elsewhere.items()]
+    elsewhere = [f"With {n:,} labels: {d}, against 'from scratch'." for n, d in facts.elsewhere.items()]
     saving = [facts.saving] if facts.saving and kind == HELPS else []
     answer = [_headline(kind, facts), _numbers(kind, facts), _to_do(kind, facts), *_further(kind, facts)]
     return Verdict(kind, [*answer, *elsewhere, *saving, *filter(None, [_cost(facts)])])
