@@ -32,7 +32,7 @@ class Method:
     pretext:str='' # Name of the pretext task that its encoder learned, or of a given encoder
     size:int|None=None # Side at which its encoder sees the photos, in pixels, if not that of the comparison
     against:tuple=() # Names of the methods it is compared with; one that has some gets a verdict
-    look:dict=field(default_factory=lambda: dict(color='gray', marker='o')) # What matplotlib draws it with in every figure
+    look:dict=field(default_factory=lambda: dict(color='gray', marker='o')) # Of its lines and points in figures
 
 # %% ../../nbs/evaluation/01_methods.ipynb #74b19fad
 def random_encoder(
