@@ -12,6 +12,7 @@ from .errors import InputError
 import json
 import os
 import shutil
+import time
 from contextlib import contextmanager
 from pathlib import Path
 from fastcore.basics import patch
@@ -39,7 +40,7 @@ def check_same(
         raise InputError(f"The run in '{where}' cannot go on: {change}. Put that back, or begin in another folder.")
 
 # %% ../nbs/06_run_folder.ipynb #9c8c22cc
-_TERMS = 'photos.json', 'plan.json'  # what a run goes on with, and no work of its own
+_TERMS = 'photos.json', 'plan.json', 'seconds'  # what a run goes on with, and no work of its own
 _LOGS = 'history.csv', 'tensorboard'  # what its loggers write as it goes
 
 class RunFolder:
@@ -52,11 +53,15 @@ class RunFolder:
         self.path, self.settings, self.say = path and Path(path), settings, say
         self.new = path and not os.path.exists(path)
         self.done = '' # what is finished, in words, for whoever stops the run
+        self.start, self.before = time.time(), 0. # seconds: since when it is at work, and what earlier parts took
     @property
     def parts(self): return self.path/'unfinished'
     @property
     def pieces(self): # Names of what is kept
         return {f.name for f in self.parts.glob('[!.]*')} - {'lock', 'run.json', *_TERMS} if self.path else set()
+    @property
+    def seconds(self): # That it took until now, with its earlier parts up to their last finished piece
+        return self.before + time.time() - self.start
 
 # %% ../nbs/06_run_folder.ipynb #012836b4
 @patch
@@ -66,7 +71,9 @@ def keep(self:RunFolder,
 )->bool: # Is it kept?
     "Write a finished piece, whole or not at all; if that cannot be done, say so"
     if not self.path: return False
-    try: write_whole(self.parts/name, data)
+    try:
+        write_whole(self.parts/'seconds', str(self.seconds))
+        write_whole(self.parts/name, data)
     except WriteError as e:
         self.say(f"'{name}' could not be kept for --resume ({e.__cause__.strerror}); the run goes on.")
         return False
@@ -117,6 +124,7 @@ def run_folder(
         run.parts.mkdir(exist_ok=True)
     with _locked(run):
         _check_terms(run)
+        run.before = float(run.kept('seconds') or 0)
         yield run
         _clear(run)
 

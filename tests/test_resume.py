@@ -4,6 +4,7 @@ import os
 import shutil
 
 import pytest
+import torch
 from fastai.vision.all import noop
 from selfsup.checks.audit import audit
 from selfsup.checks.suitability import suitability
@@ -76,6 +77,27 @@ def test_a_run_of_some_minutes_goes_on_with_the_passes_that_it_began_with(world,
     assert json.loads((tmp_path/'pre'/'result.json').read_text())['settings']['epochs'] == 3
     with pytest.raises(InputError, match='it takes about 10 min'): pretrain_at(.1, 'long', noop, minutes=1)
     assert not (tmp_path/'long').exists()
+
+def stopped(command, world, out, line, **kwargs):
+    "Run a command until it says something with `line` in it"
+    def stop(said):
+        if line in str(said): raise KeyboardInterrupt
+    with pytest.raises(KeyboardInterrupt): command(world, out, say=stop, **kwargs)
+    (out/'unfinished'/'seconds').write_text('1000')
+
+def test_the_time_that_is_told_is_that_of_all_parts(world, tmp_path):
+    out, lines, terms = tmp_path/'pre', [], dict(size=32, epochs=2)
+    stopped(pretrain, world, out, 'epoch 2 ', **terms)
+    pretrain(world, out, resume=True, say=lines.append, **terms)
+    assert 1000 < json.loads((out/'result.json').read_text())['seconds'] < 1100 and 'after 17 min' in lines[-2]
+
+def test_a_comparison_that_went_on_tells_the_time_of_its_pretraining(world, tmp_path):
+    out, terms = tmp_path/'results', dict(labels='4', seeds=1, size=16, epochs=2, steps=[2], lrs=[1e-3], bs=8)
+    stopped(compare, world, out, 'from scratch', **terms)
+    trained = sum(torch.load(out/'unfinished'/'rotation 0.pt')['seconds'])
+    found = compare(world, out, resume=True, say=noop, **terms)
+    assert 1000 < found.seconds < 1100
+    assert found.pretraining['rotation']['seconds'] == pytest.approx(trained)
 
 @pytest.mark.slow
 def test_a_comparison_fits_its_passes_to_minutes(world, monkeypatch):

@@ -12,7 +12,6 @@ from ..errors import at_least, check_rate, check_size
 from ..output import output_folder, to_json
 import json
 import shutil
-import time
 from dataclasses import dataclass, replace
 from fastai.vision.all import *
 from ..console import Progress, counted, duration, say
@@ -158,15 +157,15 @@ def recipe(self:Pieces,
 # %% ../../nbs/evaluation/06_compare.ipynb #097f297c
 def _pretrain(dls, settings, say, progress, folder):
     "The encoders of a task, one for each seed or one for all, and what to report of their pretraining"
-    start, times, task = time.time(), settings.seeds if settings.each_seed else 1, task_of(dls)
-    learns = []
-    for seed in range(times):
+    task, learns, seconds = task_of(dls), [], []
+    for seed in range(settings.seeds if settings.each_seed else 1):
         keep = KeepTraining(folder, f'{task.name} {seed}', seed)
         learn = train_pretext(dls, settings.arch, settings.epochs, settings.pretrain_lr, seed, say, progress, keep)
         learns.append(learn)
+        seconds.append(sum(keep.seconds))
     facts = dict(history=[pretext_history(l) for l in learns], accuracy=task.metric_name, chance=task.chance,
                  photos=len(dls.train_ds), valid=len(dls.valid_ds), lost=dls.train.broken + dls.valid.broken,
-                 epochs=settings.epochs, bs=dls.train.bs, seconds=(time.time() - start)/times)
+                 epochs=settings.epochs, bs=dls.train.bs, seconds=np.mean(seconds).item())
     return [l.model[0] for l in learns], facts
 
 # %% ../../nbs/evaluation/06_compare.ipynb #0312fe12
@@ -264,7 +263,7 @@ def _jobs(methods, settings, views):
     return n_workers(settings.seeds*sum(m.trains == 'everything' and not m.long for m in methods))
 
 # %% ../../nbs/evaluation/06_compare.ipynb #7278d488
-def _compete(benchmark, subsets, tasks, settings, jobs, start, folder, say):
+def _compete(benchmark, subsets, tasks, settings, jobs, folder, say):
     "Pretrain, run every method, and put together what came out"
     s, photos = settings, benchmark.photos
     say(f"keeping {counted(len(subsets[0]), 'label')} of {len(benchmark.files):,}")
@@ -287,7 +286,7 @@ def _compete(benchmark, subsets, tasks, settings, jobs, start, folder, say):
     say('drawing the figures')
     facts = {name: facts for name, (_, facts) in learned.items()}
     return Comparison(vars(s), photos, len(subsets[0]), methods, curve, controls, facts,
-                      _map(benchmark, methods, encoders), time.time() - start), learned
+                      _map(benchmark, methods, encoders), folder.seconds), learned
 
 # %% ../../nbs/evaluation/06_compare.ipynb #3f6e3574
 def _finish(comparison, learned, folder, settings, say):
@@ -341,14 +340,14 @@ def compare(
 # %% ../../nbs/evaluation/06_compare.ipynb #b79f9e85
 def _compare(settings, tasks, out, jobs, resume, say):
     "Check everything, and go through the steps in the folder of the run"
-    s, start = settings, time.time()
+    s = settings
     s.check()
     if jobs is not None: at_least(1, jobs=jobs)
     with run_folder(out, vars(s), resume, s.folder, say) as run:
         check_state_room(run, create_encoder(s.arch, size=s.size), len(tasks)*(s.seeds if s.each_seed else 1))
         benchmark, subsets = _read(s, say)
         run.same_photos(benchmark.photos.digests())
-        comparison, learned = _compete(benchmark, subsets, tasks, s, jobs, start, run, say)
+        comparison, learned = _compete(benchmark, subsets, tasks, s, jobs, run, say)
         return _finish(comparison, learned, run, s, say)
 
 # %% ../../nbs/evaluation/06_compare.ipynb #5c93d71b

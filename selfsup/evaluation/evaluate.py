@@ -9,7 +9,6 @@ __all__ = ['THIS', 'RANDOM_ENCODER', 'PIXELS', 'pixel_features', 'Evaluation', '
 
 # %% ../../nbs/evaluation/07_evaluate.ipynb #8772e8e6
 from ..errors import InputError, at_least
-import time
 from dataclasses import dataclass
 from fastai.vision.all import *
 from ..console import Progress, duration, say
@@ -179,13 +178,13 @@ def evaluate(
 # %% ../../nbs/evaluation/07_evaluate.ipynb #06da3773
 def _read_and_evaluate(run, body, say):
     "Read the photos, choose the labels, and evaluate"
-    s, start = run.settings, time.time()
+    s = run.settings
     benchmark = Benchmark(*open_photos(s['folder'], s['labels_csv'], s['size'], body.meta, say))
     benchmark.check_test()
     idxs = label_subset(benchmark.labels, s['labels'], s['seed'])
     _check(benchmark, idxs, s['labels'])
     res = _evaluate(benchmark, body, idxs, s, say)
-    res.seconds = time.time() - start
+    res.seconds = run.seconds
     return _finish(res, run.path, say)
 
 # %% ../../nbs/evaluation/07_evaluate.ipynb #c95f45b3

@@ -124,7 +124,7 @@ def _run(task, encoder, settings, out, resume, say):
 
 def _pretrain(run, task, encoder, cbs, say):
     "Read the photos, train on them, and write what came out"
-    s, start = run.settings, time.time()
+    s = run.settings
     check_state_room(run, encoder)
     photos = read_photos(s['folder'], s['labels_csv'], labelled=False, say=say)
     opener = OpenSquare(s['size'], bits_for(photos, encoder.meta.get('bits')))
@@ -135,7 +135,7 @@ def _pretrain(run, task, encoder, cbs, say):
     epochs = _forecast(run, plan, dls, encoder, say)
     learn = train_pretext(dls, encoder if s['start_from'] else s['arch'], epochs, s['lr'], s['seed'], say,
                           keep=KeepTraining(run, 'encoder', s['seed']), cbs=cbs)
-    return _save_pretraining(learn, run, photos, opener.bits, start, say)
+    return _save_pretraining(learn, run, photos, opener.bits, say)
 
 # %% ../../nbs/pretext/08_pretrain.ipynb #61a930c5
 def _forecast(run, plan, dls, encoder, say):
@@ -149,17 +149,17 @@ def _forecast(run, plan, dls, encoder, say):
     return epochs
 
 # %% ../../nbs/pretext/08_pretrain.ipynb #fff06a4b
-def _save_pretraining(learn, run, photos, bits, start, say):
+def _save_pretraining(learn, run, photos, bits, say):
     "Say what `pretrain` found, and write it"
     dls, task, history = learn.dls, task_of(learn.dls), pretext_history(learn)
     broken = dls.train.broken + dls.valid.broken
     for f in broken: say(f"'{f}' was lost on the way; it was replaced in training and left out in validation")
-    reached, seconds = history[-1][task.metric_key], time.time() - start
-    say(f'{task.told(reached)} after {duration(seconds)}')
+    reached = history[-1][task.metric_key]
+    say(f'{task.told(reached)} after {duration(run.seconds)}')
     settings = run.settings | dict(epochs=learn.n_epoch, bs=dls.train.bs)
     kept = {k: settings[k] for k in ('size', 'seed', 'epochs')}
     file = save_encoder(learn.model[0], run.path, bits=bits, **{task.metric_key: reached}, **kept)
     write_result(run.path, photos, settings=settings, photos=len(dls.train_ds), valid=len(dls.valid_ds), lost=broken,
-                 chance=task.chance, history=history, seconds=seconds)
+                 chance=task.chance, history=history, seconds=run.seconds)
     say(f'written to {file}')
     return file

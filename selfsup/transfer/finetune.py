@@ -9,7 +9,6 @@ __all__ = ['bits_for', 'open_photos', 'train_labelled', 'predict_files', 'hits_o
 
 # %% ../../nbs/transfer/04_finetune.ipynb #95e2c662
 from ..errors import InputError, at_least, check_rate
-import time
 from io import BytesIO
 from fastai.vision.all import *
 from ..console import Progress, counted, say
@@ -159,7 +158,7 @@ def _begin_with(encoder, size, cut, seed):
 # %% ../../nbs/transfer/04_finetune.ipynb #b129b278
 def _finetune(run, body, say):
     "Read the photos, train and test, and write what came out"
-    s, start = run.settings, time.time()
+    s = run.settings
     ENCODER.check(body.meta | dict(size=s['size']), run.path/'model.json')
     run.check_room(2*sum(p.nbytes for p in body.state_dict().values()))
     photos, opener = open_photos(s['folder'], s['labels_csv'], s['size'], body.meta, say)
@@ -172,7 +171,7 @@ def _finetune(run, body, say):
     for alarm in photos.alarms: say(f'- {alarm}')
     _write_model(learn, opener, run.path)
     result = write_result(run.path, photos, settings=s, labels=len(idxs), test_photos=len(hits),
-                          test_accuracy=float(hits.mean()), seconds=time.time() - start)
+                          test_accuracy=float(hits.mean()), seconds=run.seconds)
     say(f'written to {run.path}: model.pkl is a pickle, which runs code when it is loaded; model.safetensors does not')
     return result
 
