@@ -39,6 +39,7 @@ class Size:
     steps:int # Batches of fine-tuning, and of training from scratch
     lengths:tuple # Batches of the longer trainings from scratch
     long_labels:tuple # Labels a class for which those are made
+    whole:tuple # (labels a class, batches) with all labels, from scratch and after rotation, with one seed
     arch:str='small'
     bs:int=128 # Photos a batch of pretraining; each gives four views
     lr:float=4e-3 # Of pretraining
@@ -48,10 +49,10 @@ class Size:
 
 SIZES = {
     'smoke': Size(labels=(5,), seeds=1, photos=(120,), many=((80, 2),), passes=1, steps=3, lengths=(6,),
-                  long_labels=(5,), bs=8, few_bs=8, watch=12),
+                  long_labels=(5,), whole=(50, 6), bs=8, few_bs=8, watch=12),
     'cpu': Size(labels=(20, 100, 400), seeds=3, photos=(1000, 3000, 10000), many=((1000, 100), (3000, 60)),
                 passes=10, steps=400,
-                lengths=(1600, 6400, 28500), long_labels=(20, 100)),
+                lengths=(1600, 6400, 28500), long_labels=(20, 100), whole=(4499, 7000)),
 }
 
 class Part(NamedTuple):
@@ -82,6 +83,9 @@ def parts(s):
     for steps in s.lengths:
         for seed in range(s.seeds):
             for labels in s.long_labels: yield Part('from scratch, long', seed, labels, steps=steps)
+    labels, steps = s.whole
+    yield Part('from scratch, long', 0, labels, steps=steps)
+    yield Part('rotation, fine-tuned, long', 0, labels, 'all', s.passes, steps)
 
 @dataclass
 class Lab:
@@ -145,8 +149,8 @@ def probe(lab, part):
 
 def score(hits): return dict(zip(('accuracy', 'low', 'high'), share_interval(hits)))
 
-DO = {'pretraining': rotate, 'rotation, fine-tuned': finetune, 'from scratch': finetune, 'from scratch, long': finetune,
-      'rotation, frozen': probe, 'random, frozen': probe}
+DO = {'pretraining': rotate, 'rotation, fine-tuned': finetune, 'rotation, fine-tuned, long': finetune,
+      'from scratch': finetune, 'from scratch, long': finetune, 'rotation, frozen': probe, 'random, frozen': probe}
 
 COLUMNS = 'stage chosen lr C accuracy low high train_accuracy rotation_accuracy'.split()
 
