@@ -99,7 +99,8 @@ def test_a_pretraining_killed_in_a_batch(world, whole, n, tmp_path):
 
 @pytest.mark.parametrize('epoch', [1, 2, 4, 6, 7])
 def test_a_pretraining_killed_while_its_state_is_written(world, whole, epoch, tmp_path):
-    assert kill_and_resume(pretrain, world, tmp_path/'pre', 'write', 2 + epoch) == epoch - 1  # two more: settings, photos
+    # before the first state the settings and the photos are written, and before each state the seconds
+    assert kill_and_resume(pretrain, world, tmp_path/'pre', 'write', 2 + 2*epoch) == epoch - 1
     assert results(tmp_path/'pre') == whole
 
 @pytest.fixture(scope='module')
@@ -157,7 +158,7 @@ def test_a_disk_that_fills_up_while_pretraining(world, whole, tmp_path):
         with pytest.raises(WriteError, match=r"encoder.safetensors' cannot be written \(No space left.* 1 of 7 epochs are kept"):
             pretrain(world, disk/'pre', **SMALL[pretrain], say=say)
         assert say.said('could not be kept') and say.said('rotation accuracy') and say.said(' after ')
-        assert files(disk/'pre') == ['encoder.pt', 'lock', 'photos.json', 'run.json']
+        assert files(disk/'pre') == ['encoder.pt', 'lock', 'photos.json', 'run.json', 'seconds']
         say.file.unlink()
         pretrain(world, disk/'pre', **SMALL[pretrain], resume=True, say=noop)
         assert results(disk/'pre') == whole
