@@ -331,16 +331,14 @@ def compare(
     say=say, # Gets a line for every step
 )->Comparison:
     "Does pretraining help on the photos of a folder? The seven steps, with baselines, seeds and intervals"
-    tasks = [as_task(t) for t in ([pretext] if isinstance(pretext, (str, PretextTask)) else pretext)]
-    encoder = [encoder] if isinstance(encoder, str) else list(encoder)
-    settings = Settings(str(folder), labels, seeds, arch, size, epochs, labels_csv, [t.meta() for t in tasks], minutes,
-                        steps, bs, lrs, pretrain_lr, each_seed, encoder)
-    return _compare(settings, tasks, out, jobs, resume, say)
+    return _compare(**locals())
 
 # %% ../../nbs/evaluation/06_compare.ipynb #b79f9e85
-def _compare(settings, tasks, out, jobs, resume, say):
+def _compare(folder, out, pretext, encoder, jobs, resume, say, **asked):
     "Check everything, and go through the steps in the folder of the run"
-    s = settings
+    tasks = [as_task(t) for t in ([pretext] if isinstance(pretext, (str, PretextTask)) else pretext)]
+    encoder = [encoder] if isinstance(encoder, str) else list(encoder)
+    s = Settings(str(folder), pretext=[t.meta() for t in tasks], encoder=encoder, **asked)
     s.check()
     if jobs is not None: at_least(1, jobs=jobs)
     with run_folder(out, vars(s), resume, s.folder, say) as run:
