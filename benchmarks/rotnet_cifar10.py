@@ -4,9 +4,10 @@
 
 Each part is one training or one table of probes, and ends in rows of the CSV; a part whose rows stand there is skipped,
 so the command can be stopped and given again, and a pretraining goes on from its last pass. With --minutes, no part is
-begun after that time. The folder is fastai's CIFAR-10 (`untar_data(URLs.CIFAR)`), 50,000 training photos and 10,000 for
-the test. A thousand of the training photos are set aside to watch the pretraining. Rates are chosen on a fifth of the
-labels, never on the test. `smoke` runs every kind of part in a minute, on drawn pictures.
+begun after that time. The folder is CIFAR-10 as fastai lays it out (`untar_data(URLs.CIFAR)`), 50,000 training photos
+and 10,000 for the test; the rows that stand in the CSV were made with JPEG copies of its PNG files. A thousand of the
+training photos are set aside to watch the pretraining. Rates are chosen on a fifth of the labels, never on the test.
+`smoke` runs every kind of part in a minute, on drawn pictures.
 """
 import argparse
 import json
@@ -34,7 +35,7 @@ class Size:
     labels:tuple # Labels a class
     seeds:int # Of labels, weights and pretraining
     photos:tuple # Unlabelled photos of the curve, at equal passes, beside all of them
-    many:tuple # (unlabelled photos, passes), with one seed
+    many:tuple # (unlabelled photos, passes) of about as many pictures as one point of that curve, with one seed
     passes:int # Of pretraining
     steps:int # Batches of fine-tuning, and of training from scratch
     lengths:tuple # Batches of the longer trainings from scratch
@@ -50,7 +51,8 @@ class Size:
 SIZES = {
     'smoke': Size(labels=(5,), seeds=1, photos=(120,), many=((80, 2),), passes=1, steps=3, lengths=(6,),
                   long_labels=(5,), whole=(50, 6), bs=8, few_bs=8, watch=12),
-    'cpu': Size(labels=(20, 100, 400), seeds=3, photos=(1000, 3000, 10000), many=((1000, 100), (3000, 60)),
+    'cpu': Size(labels=(20, 100, 400), seeds=3, photos=(1000, 3000, 10000),
+                many=((1000, 100), (3000, 33), ('all', 2)),
                 passes=10, steps=400,
                 lengths=(1600, 6400, 28500), long_labels=(20, 100), whole=(4499, 7000)),
 }
