@@ -127,6 +127,8 @@ class Suitability:
     def __repr__(self): return '\n'.join([self.table().to_string(), '', *self.sentences()])
 
 # %% ../../nbs/checks/04_suitability.ipynb #4b3cc36e
+_CLEAR = .05  # above chance, where an encoder was asked
+
 @patch(as_prop=True)
 def verdict(self:Suitability)->str:
     "suits, partly or does not suit"
@@ -134,7 +136,8 @@ def verdict(self:Suitability)->str:
     (whole, low, _), patches, chance = picture_interval(hits), of_patches.mean(), self.chance
     if low <= chance or not self.asked and patches - chance > (1 - chance)/2: return 'does not suit'
     lost, half = picture_interval(hits - of_patches), (whole - chance)/2
-    return 'suits' if lost[1] > 0 and (self.asked or lost[0] > half) else 'partly'
+    enough = low - chance > _CLEAR if self.asked else lost[0] > half
+    return 'suits' if lost[1] > 0 and enough else 'partly'
 
 # %% ../../nbs/checks/04_suitability.ipynb #68f88eec
 @patch(as_prop=True)
