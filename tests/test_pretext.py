@@ -110,6 +110,18 @@ def test_photos_that_break(name, workers, world, tmp_path):
     assert sum(len(y) for _, y in dls.train) == 80*shown
     assert all(len(set(v.tolist())) == shown for _, y in dls.train for v in y.split(shown))
 
+@ALL
+def test_weights_do_not_depend_on_where_the_photos_lie(name, world):
+    "The photos are opened each time they are needed, or some are kept in memory, or all"
+    def weights(kept):
+        opener = OpenSquare(32, room=kept*3*32*32)
+        dls = pretext_dls(read_photos(world), opener, name, bs=20, say=noop)
+        assert len(opener.kept) == min(kept, 90)
+        return train_pretext(dls, epochs=1).model.state_dict()
+    none, some, all_of_them = map(weights, (0, 50, 1000))
+    for key, value in none.items():
+        assert torch.equal(value, some[key]) and torch.equal(value, all_of_them[key]), key
+
 def test_unknown_tasks_are_named():
     for wrong in ('rotatoin', None, 3, Channels):
         with pytest.raises(InputError, match='name of a task .rotation'): as_task(wrong)
