@@ -32,7 +32,9 @@ that has settled on the photos; hidden corners with eight angles; torch's initia
 on a GPU.
 
 `gflop_a_view` counts a view of training forwards and backwards, a multiplication and an addition as two, and
-`tflop_a_second` is that times the views of training a second. Photos are counted in `photos_a_second`.
+`tflop_a_second` is that times the views of training a second. Photos are counted in `photos_a_second`. Divided by
+`tflop_of_products`, which is what the processor makes of large products of matrices, `tflop_a_second` is the share of
+its speed that training reaches.
 """
 import argparse
 import shutil
@@ -55,6 +57,7 @@ from selfsup.all import (CropFlip, KeepTraining, OpenSquare, PhotoSet, SquareBlo
                          create_encoder, draw_world, eval_mode, label_subset, lay_out, linear_head, load_encoder,
                          predict_files, pretext_dls, pretext_learner, random_encoder, read_photos, run_folder,
                          save_encoder, share_interval, transfer_learner)
+from selfsup.models.heads import has_bf16
 from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
@@ -299,6 +302,19 @@ def device_name():
     device = default_device().type
     return torch.cuda.get_device_name() if device == 'cuda' else device
 
+def products(n=4096, times=10):
+    "Operations a second in products of matrices n×n, in millions of millions, at the precision of the training"
+    device = torch.device(default_device())
+    kind = torch.bfloat16 if has_bf16(device) else torch.float32
+    a = torch.ones(n, n, device=device, dtype=kind)
+    def seconds():
+        start = time.perf_counter()
+        for _ in range(times): b = a@a
+        b.sum().item() # waits for the device
+        return time.perf_counter() - start
+    seconds() # to warm up
+    return round(2*n**3*times/seconds()/1e12, 4)
+
 def open_photos(folder):
     "All photos in memory; those that were set aside for validation are trained on"
     photos, opener = read_photos(folder, say=noop), OpenSquare(SIDE)
@@ -309,7 +325,8 @@ def run(size, recipe, folder, out, work, minutes=None):
     "Run the parts that have no row in `out`"
     work.mkdir(parents=True, exist_ok=True)
     lab = Lab(SIZES[size], RECIPES[recipe], *open_photos(folder), work)
-    known = dict(test=len(lab.photos.files('test')), device=device_name())
+    known = dict(test=len(lab.photos.files('test')), device=device_name(),
+                 tflop_of_products=products(256 if size == 'smoke' else 4096))
     def do(part): return (rotate if part.method == 'pretraining' else classify)(lab, part)
     run_parts(parts(size, recipe), do, out, COLUMNS, key, known, minutes)
 

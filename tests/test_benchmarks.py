@@ -5,6 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import timm
+from fastai.torch_core import defaults
 from safetensors.torch import load_file, save_file
 from selfsup.all import draw_world, load_encoder
 
@@ -12,7 +13,7 @@ ROOT = Path(__file__).parent.parent
 
 def strip(text):
     "The rows of a CSV without their times"
-    times = {'seconds', 'cpu_seconds', 'photos_a_second', 'tflop_a_second'}
+    times = {'seconds', 'cpu_seconds', 'photos_a_second', 'tflop_a_second', 'tflop_of_products'}
     return sorted(tuple(v for k, v in row.items() if k not in times) for row in csv.DictReader(text.splitlines()))
 
 @pytest.mark.slow
@@ -114,6 +115,22 @@ def test_paper_in_parts(paper, tmp_path):
     (tmp_path/'out.csv').write_text(''.join(line for line in first.splitlines(True) if line not in gone))
     again = run()
     assert len(gone) == 2 and strip(again) == strip(first) and not any(line in again for line in gone)
+
+def test_paper_from_the_command_line(paper, tmp_path, monkeypatch):
+    "One part of the smoke size, on the device that is asked for, with the pace of that device"
+    r, _ = paper
+    part = next(r.parts('smoke', 'fast'))._replace(arch='small')
+    monkeypatch.setattr(r, 'parts', lambda *args: [part])
+    monkeypatch.setattr(defaults, 'use_cuda', None, raising=False)
+    out = tmp_path/'line.csv'
+    command = f'rotnet_paper.py smoke --recipe fast --device cpu --out {out} --work {tmp_path/"line"}'
+    monkeypatch.setattr(sys, 'argv', command.split())
+    r.main()
+    row, = csv.DictReader(out.read_text().splitlines())
+    assert (row['method'], row['device']) == ('pretraining', 'cpu')
+    assert float(row['tflop_a_second']) > 0 and float(row['tflop_of_products']) > 0
+    monkeypatch.setattr(sys, 'argv', ['rotnet_paper.py', 'paper', '--folder', str(tmp_path/'nowhere')])
+    with pytest.raises(SystemExit, match='nowhere'): r.main()
 
 @pytest.mark.parametrize('recipe', ['paper', 'fast'])
 def test_stopped_pretraining_goes_on(paper, tmp_path, monkeypatch, recipe):
