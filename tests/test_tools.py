@@ -282,7 +282,8 @@ def course_page():
     prose += ['## References', '[Next: more](02_b.ipynb)']
     cells = [dict(cell_type='markdown', id=f'm{i}', metadata={}, source=text.splitlines(True)) for i, text in enumerate(prose)]
     settings = dict(cell_type='code', id='c0', metadata={}, source=f'{course.CHANGE}\nsize = 32'.splitlines(True), outputs=[], execution_count=None)
-    return dict(cells=[cells[0], settings, *cells[1:]])
+    answers = [dict(settings, id=f'answer{n}', source=['#| notest\n', 'check_it(...)']) for n in (1, 2)]
+    return dict(cells=[cells[0], settings, *cells[1:-2], *answers, *cells[-2:]])
 
 def changed(page, old, new):
     "The page with `old` in place of `new` wherever it stands"
@@ -297,7 +298,8 @@ def test_a_page_of_the_course_has_all(): assert not list(course.faults(course_pa
     ('No: that is for', 'Yes: that is for', '2 choices that start'), ('**3. What', '**5. What', 'question 3 does not start'),
     ('worse than a guess', 'worse than `guess`', 'has markdown'), ('No: that is worse', 'That is worse', 'a choice of question 1 is not'),
     ('<details><summary>0.5</summary>No: that is for two turns.</details>', '', 'question 1 has 2 choices'), ('**3. What', 'What', '2 questions, not 3 to 5'),
-    ('**2. Again.**', 'Again.', 'exercises [1], not 1 to 2'), ('Solution 2', 'Solution 3', 'but solutions [1, 3]'), ('Done.\n\n:::\n', 'Done.\n', 'is not closed')])
+    ('**2. Again.**', 'Again.', 'exercises [1], not 1 to 2'), ('Solution 2', 'Solution 3', 'but solutions [1, 3]'), ('Done.\n\n:::\n', 'Done.\n', 'is not closed'),
+    ('#| notest', '#| hide', '2 exercises, but 0 cells')])
 def test_what_a_page_of_the_course_lacks(old, new, said):
     assert any(said in line for line in course.faults(changed(course_page(), old, new), '01_a', '02_b'))
 
@@ -317,6 +319,7 @@ def test_a_change_goes_into_the_cell_of_settings():
     before, after = course_page(), course.with_change(course_page(), 'size = 64')
     differ = [b['id'] for a, b in zip(before['cells'], after['cells']) if a != b]
     assert differ == ['c0'] and ''.join(after['cells'][1]['source']).endswith('size = 32\nsize = 64')
+    with pytest.raises(ValueError, match='no cell has the line'): course.with_change(changed(course_page(), course.CHANGE, ''), 'size = 64')
 
 def test_every_cell_of_code_twice():
     page = course.twice(course_page())

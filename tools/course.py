@@ -26,13 +26,15 @@ CHANGED = {  # what a reader might change in the cell of settings; `make test-al
     '13_jpeg': 'qualities = 90, 40',
     '14_broken': 'labels, seed = 8, 1',
     '15_your_photos': 'LABELLED, UNLABELLED = 30, 100',
+    '16_flowers': "sizes = {**sizes, 'size': 32}",
     '17_cifar10': 'budgets = [20, 400]',
     '18_cells': 'shifts, size = [0, 4], 24',
     '19_digits': "alike, passes = ['0', '8'], 3",
     '20_harm': "alike = {'ball': 4, 'hourglass': 2}",
     '21_ready_made': "many, few, shown = 5, 20, ['flowers']",
     '22_processes': "classes, bs = ['house', 'boat'], 16",
-    '23_beyond': 'kinds, labels = UPRIGHT[:4], 5'}
+    '23_beyond': 'kinds, labels = UPRIGHT[:4], 5',
+    '24_wrap_up': 'labels = 100'}
 SECTIONS = ['What the numbers showed', 'Limits', 'Check yourself', 'Exercises', 'References']
 FEWER = {'24_wrap_up': ['Check yourself', 'References']}  # sections of a page that measures nothing
 QUESTIONS = {'24_wrap_up': range(3, 11)}  # three to five elsewhere
@@ -146,6 +148,10 @@ def exercise_faults(notebook, name):
     if solved != numbers: yield f'exercises {numbers}, but solutions {solved}'
     marks = re.findall(r'^:::(?:$| )', text, re.MULTILINE)
     if marks != ['::: ', ':::']*len(solved): yield 'a folded solution is not closed by a line :::, or opened in another way'
+    all_cells = [source(c) for c in notebook['cells']]
+    start = next((i for i, text in enumerate(all_cells) if '## Exercises' in text.splitlines()), 0)
+    answers = sum(text.startswith('#| notest') for text in all_cells[start:])
+    if answers != len(numbers): yield f'{len(numbers)} exercises, but {answers} cells with #| notest for an answer'
 
 def settings_faults(notebook, name):
     "A missing cell of settings"
@@ -164,6 +170,7 @@ def faults(notebook, name, after):
 
 def with_change(notebook, line):
     "A `notebook` whose cell of settings ends in another `line`"
+    if not any(CHANGE in source(c).splitlines() for c in notebook['cells']): raise ValueError(f'no cell has the line {CHANGE}')
     cells = [{**c, 'source': [*c['source'], f'\n{line}']} if CHANGE in source(c).splitlines() else c for c in notebook['cells']]
     return {**notebook, 'cells': cells}
 

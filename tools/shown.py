@@ -15,6 +15,8 @@ NAMES = [(r'\b__main__\.', ''), # The notebook's own module
          (r'Optional\[(\w+)\]', r'\1 | None')]
 TWO_ROWS = re.compile(r'<th></th>((?:\s*<th>[^<]+</th>)+)\s*</tr>\s*<tr>\s*<th>([^<]+)</th>(?:\s*<th></th>)+\s*</tr>')
 SENTENCE = re.compile(r"""'(?:[^'\\]|\\.){60,}'|"(?:[^"\\]|\\.){60,}\"""")
+STRING = r"""(?:'(?:[^'\\]|\\.)*'|"(?:[^"\\]|\\.)*")"""
+SENTENCES = re.compile(rf'[\[(]{STRING}(?:,\s+{STRING})*,?[\])]')
 COURSE = re.compile(r'tutorials/0*(\d+)_')
 EMPTY = re.compile(r'<th([^>]*)>(?:\s|&nbsp;)*</th>')
 
@@ -79,10 +81,12 @@ def tidy_tables(cell):
         if 'text/html' in data: data['text/html'] = one_header(''.join(data['text/html']))
 
 def plain_sentences(cell):
-    "Show a long string, such as a message, as the text that it is, without quotation marks and escapes"
+    "Show a long string, such as a message, as the text that it is, and a list with long ones a line each"
     for output in cell.get('outputs', []):
         text = ''.join(output.get('data', {}).get('text/plain', ''))
         if SENTENCE.fullmatch(text): output['data']['text/plain'] = ast.literal_eval(text)
+        elif SENTENCES.fullmatch(text) and SENTENCE.search(text):
+            output['data']['text/plain'] = '\n'.join(filter(None, ast.literal_eval(text)))
 
 class numbered(Processor):
     "Put the number of a page of the course before its title"
