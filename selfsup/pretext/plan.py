@@ -47,15 +47,13 @@ def plan_pretraining(
     return Plan(epochs, bs or (fits[0] if fits else 16))
 
 # %% ../../nbs/pretext/05_plan.ipynb #a5000022
-_MANY = 10_000  # photos
-
 def shortage(
     photos:int, # To pretrain on
     epochs:int, # Passes over them
 )->str: # Nothing if there is no shortage
-    "What to say of a pretraining that shows the network few pictures, or few photos"
+    "What to say of a pretraining that shows the network few pictures"
     seen = photos*epochs
-    if seen >= .9*_SEEN and photos >= _MANY: return ''
+    if seen >= .9*_SEEN: return ''
     passes = f'More passes ({default_epochs(photos)}) or more' if epochs < default_epochs(photos) else 'More'
     often = counted(epochs, 'pass', 'passes')
     return (f'Pretraining shows the network {seen:,} pictures ({photos:,} photos, {often}); '
