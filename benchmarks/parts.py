@@ -1,5 +1,6 @@
 "A long measurement in parts: each ends in rows of a CSV, and is not made again where they stand."
 import csv
+import sys
 import time
 
 from machine import machine
@@ -12,11 +13,12 @@ def timed(do, part):
     return [part._asdict() | row | spent for row in found]
 
 def append(out, columns, rows):
-    "Write rows behind those that are there"
-    new = not out.exists()
+    "Write rows behind those that are there, if any, which must have the same columns"
+    old = next(csv.reader(open(out, newline='')), None) if out.exists() else None
+    if old and old != columns: sys.exit(f"'{out}' has other columns; move it away, or name another file")
     with open(out, 'a', newline='') as f:
         writer = csv.DictWriter(f, columns)
-        if new: writer.writeheader()
+        if not old: writer.writeheader()
         writer.writerows(rows)
 
 def reached(row): return row.get('accuracy', row.get('rotation_accuracy'))
@@ -34,7 +36,9 @@ def run_parts(parts, do, out, columns, key, known={}, minutes=None, score=reache
         if minutes is not None and time.time() - start > 60*minutes:
             return print(f'{minutes} minutes are over; the same command goes on')
         facts = machine()
+        names = [*part._fields, *columns, 'seconds', 'cpu_seconds', *known, *facts]
+        append(out, names, [])  # fails now, if it has to
         rows = [row | facts | known for row in timed(do, part)]
-        append(out, [*part._fields, *columns, 'seconds', 'cpu_seconds', *known, *facts], rows)
+        append(out, names, rows)
         best = max(map(score, rows))
         print(f"{', '.join(filter(None, key(part._asdict())))}: {best:.1%}, {rows[0]['seconds']:.0f} s", flush=True)

@@ -42,7 +42,7 @@ import sys
 import tempfile
 import time
 from dataclasses import dataclass, replace
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
 from typing import Callable, NamedTuple
 
@@ -256,7 +256,21 @@ def cost(learn, pace):
     "What a view costs, and how many pass in a second; none if all passes were made before"
     each, rate = gflop(learn.model), pace.views/pace.seconds if pace.seconds else 0
     return dict(photos_a_second=round(rate/getattr(learn.dls.train, 'k', 1), 1), gflop_a_view=round(each, 4),
-                tflop_a_second=round(rate*each/1e3, 4))
+                tflop_a_second=round(rate*each/1e3, 4), tflop_of_products=products())
+
+@cache
+def products(times=10):
+    "Operations a second in products of large matrices, in millions of millions, at the precision of the training"
+    device = torch.device(default_device())
+    n = 4096 if device.type == 'cuda' else 512
+    a = torch.ones(n, n, device=device, dtype=torch.bfloat16 if has_bf16(device) else torch.float32)
+    def seconds():
+        start = time.perf_counter()
+        for _ in range(times): b = a@a
+        b.sum().item() # waits for the device
+        return time.perf_counter() - start
+    seconds() # to warm up
+    return round(2*n**3*times/seconds()/1e12, 4)
 
 def rotate(lab, part):
     "Pretrain on all training photos, without labels; what was stopped goes on"
@@ -293,7 +307,7 @@ def right(learn, photos, split, idxs=slice(None)):
     return np.array(learn.dls.vocab)[predict_files(learn, files).argmax(1)] == labels
 
 COLUMNS = ('accuracy low high train_accuracy rotation_accuracy passes lr photos_a_second gflop_a_view '
-           'tflop_a_second').split()
+           'tflop_a_second tflop_of_products').split()
 
 def key(row): return tuple(str(row[name]) for name in Part._fields)
 
@@ -301,19 +315,6 @@ def device_name():
     "Of the GPU, if one of CUDA is used"
     device = default_device().type
     return torch.cuda.get_device_name() if device == 'cuda' else device
-
-def products(n=4096, times=10):
-    "Operations a second in products of matrices n×n, in millions of millions, at the precision of the training"
-    device = torch.device(default_device())
-    kind = torch.bfloat16 if has_bf16(device) else torch.float32
-    a = torch.ones(n, n, device=device, dtype=kind)
-    def seconds():
-        start = time.perf_counter()
-        for _ in range(times): b = a@a
-        b.sum().item() # waits for the device
-        return time.perf_counter() - start
-    seconds() # to warm up
-    return round(2*n**3*times/seconds()/1e12, 4)
 
 def open_photos(folder):
     "All photos in memory; those that were set aside for validation are trained on"
@@ -325,8 +326,7 @@ def run(size, recipe, folder, out, work, minutes=None):
     "Run the parts that have no row in `out`"
     work.mkdir(parents=True, exist_ok=True)
     lab = Lab(SIZES[size], RECIPES[recipe], *open_photos(folder), work)
-    known = dict(test=len(lab.photos.files('test')), device=device_name(),
-                 tflop_of_products=products(256 if size == 'smoke' else 4096))
+    known = dict(test=len(lab.photos.files('test')), device=device_name())
     def do(part): return (rotate if part.method == 'pretraining' else classify)(lab, part)
     run_parts(parts(size, recipe), do, out, COLUMNS, key, known, minutes)
 

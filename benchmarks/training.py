@@ -8,16 +8,17 @@ appended, one for each way and round: views a second of one epoch, training and 
 ratio to the first way in that round, and the seconds of the epoch that warmed up.
 """
 import argparse
-import csv
 import tempfile
 import time
+from functools import partial
 from pathlib import Path
 from unittest import mock
 
 import torch
 from fastai.callback.channelslast import ChannelsLast
-from fastai.vision.all import OptimWrapper, default_device, partial, set_seed
+from fastai.vision.all import OptimWrapper, default_device, set_seed
 from machine import machine
+from parts import append
 from selfsup.all import OpenSquare, draw_world, read_photos, rotation_dls, rotation_learner
 from selfsup.models import heads
 
@@ -68,11 +69,7 @@ def main():
     parser.add_argument('--out', type=Path, default=Path(__file__).with_suffix('.csv'))
     args = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder: found = list(rows(args, f'{folder}/world'))
-    new = not args.out.exists()
-    with open(args.out, 'a', newline='') as f:
-        writer = csv.DictWriter(f, list(found[0]))
-        if new: writer.writeheader()
-        writer.writerows(found)
+    append(args.out, list(found[0]), found)
     for row in found: print(f"{row['way']}: {row['views_a_second']} views a second, {row['ratio']} times as many")
 
 if __name__ == '__main__': main()

@@ -1,6 +1,7 @@
 "The scripts that measure go on where they stopped."
 import csv
 import sys
+from collections import namedtuple
 from pathlib import Path
 import numpy as np
 import pytest
@@ -115,6 +116,22 @@ def test_paper_in_parts(paper, tmp_path):
     (tmp_path/'out.csv').write_text(''.join(line for line in first.splitlines(True) if line not in gone))
     again = run()
     assert len(gone) == 2 and strip(again) == strip(first) and not any(line in again for line in gone)
+
+def test_rows_of_other_columns_are_not_mixed(tmp_path, monkeypatch):
+    "No row is written behind others that have other columns, and no part is made for it"
+    monkeypatch.syspath_prepend(str(ROOT/'benchmarks'))
+    from parts import append, run_parts
+    Part = namedtuple('Part', ['name'])
+    out, made = tmp_path/'out.csv', []
+    def do(part):
+        made.append(part.name)
+        yield dict(accuracy=.5)
+    run_parts([Part('a')], do, out, ['accuracy'], lambda row: row['name'])
+    append(out, next(csv.reader(open(out))), [])
+    before = out.read_text()
+    with pytest.raises(SystemExit, match='other columns'):
+        run_parts([Part('a'), Part('b')], do, out, ['accuracy', 'steps'], lambda row: row['name'])
+    assert made == ['a'] and out.read_text() == before
 
 def test_paper_from_the_command_line(paper, tmp_path, monkeypatch):
     "One part of the smoke size, on the device that is asked for, with the pace of that device"

@@ -86,7 +86,8 @@ def plain_sentences(cell):
         text = ''.join(output.get('data', {}).get('text/plain', ''))
         if SENTENCE.fullmatch(text): output['data']['text/plain'] = ast.literal_eval(text)
         elif SENTENCES.fullmatch(text) and SENTENCE.search(text):
-            output['data']['text/plain'] = '\n'.join(filter(None, ast.literal_eval(text)))
+            lines = ast.literal_eval(text)
+            if all(lines): output['data']['text/plain'] = '\n'.join(lines)
 
 class numbered(Processor):
     "Put the number of a page of the course before its title"

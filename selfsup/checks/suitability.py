@@ -173,6 +173,15 @@ def unsuited(self:Suitability)->str:
     return (f'Nothing tells the {target}, or {self.who[1]}. Look at some photos as the task shows them: can you tell '
             'it yourself?')
 
+@patch(as_prop=True)
+def partly(self:Suitability)->str:
+    "Why photos suit only partly: patches tell as much, or shapes tell little"
+    whole, patches = self.hits
+    if self.asked and picture_interval(whole - patches)[1] > 0:
+        return (f'Shapes tell the {self.task.target}, but of few photos. Look at some as the task shows them: can you tell '
+                'it of each?')
+    return f'Part of what tells the {self.task.target} needs no shape. Try a run, and watch a downstream score.'
+
 # %% ../../nbs/checks/04_suitability.ipynb #5d1a7c14
 @patch(as_prop=True)
 def who(self:Suitability)->tuple: # (who guesses, what it may lack, how it was measured)
@@ -188,8 +197,7 @@ def sentences(self:Suitability)->list: # Of strings
     a, target, chance = self.table().loc[self.total], self.task.target, f'{100*self.chance:.0f} %'
     lost = [g for g, at in self.members.items() if picture_interval(self.hits[0][at])[1] <= self.chance + 1e-6]
     why = {'suits': f'The {target} is told by shapes. A long run may pay; compare tells whether it did.',
-           'partly': f'Part of what tells the {target} needs no shape. Try a run, and watch a downstream score.',
-           'does not suit': self.unsuited}
+           'partly': self.partly, 'does not suit': self.unsuited}
     res = [f"{self.verdict.capitalize()}. {why[self.verdict]}",
            f"{self.who[0]} guesses {a[f'{self.task.metric_name} %']} % of the {target}s ({a['from']} to {a['to']}, "
            f"chance {chance}); on shuffled patches {a['shuffled %']} %."]
