@@ -43,11 +43,12 @@ def few(folder, n):
     files = sorted(get_image_files(folder))
     return files[::max(1, len(files)//n)][:n]
 
-def photos(tmp):
-    "Files of each collection that is at hand, else of drawn pictures"
+def photos(tmp, times=1):
+    "Files of each collection that is at hand, else of drawn pictures; `times` as many"
     data = fastai_path('data')
-    found = {name: (few(data/folder, n), side) for name, (folder, side, n) in PHOTOS.items() if (data/folder).is_dir()}
-    for side, n in () if found else ((32, 500), (128, 100)):
+    here = {name: spec for name, spec in PHOTOS.items() if (data/spec[0]).is_dir()}
+    found = {name: (few(data/folder, times*n), side) for name, (folder, side, n) in here.items()}
+    for side, n in () if found else ((32, 500*times), (128, 100*times)):
         found[f'drawn, {side}'] = few(draw_world(tmp/f'{side}', train=n//8, valid=2, test=1, size=side), n), side
     return found
 

@@ -52,7 +52,7 @@ SIZES = {
     'smoke': Size(labels=(5,), seeds=1, photos=(120,), many=((80, 2),), passes=1, steps=3, lengths=(6,),
                   long_labels=(5,), whole=(50, 6), bs=8, few_bs=8, watch=12),
     'cpu': Size(labels=(20, 100, 400), seeds=3, photos=(1000, 3000, 10000),
-                many=((1000, 100), (3000, 33), ('all', 2)),
+                many=((1000, 100), (3000, 33), ('all', 2), (10_000, 49)),
                 passes=10, steps=400,
                 lengths=(1600, 6400, 28500), long_labels=(20, 100), whole=(4499, 7000)),
 }
@@ -62,7 +62,7 @@ class Part(NamedTuple):
     method:str
     seed:int
     labels:int|str='' # A class
-    photos:int|str='' # Unlabelled, of the pretraining
+    photos:int|str='' # Unlabelled, of the pretraining; from scratch, those that the labels are drawn from
     passes:int|str=''
     steps:int|str='' # Batches of training, where they are given
 
@@ -82,6 +82,7 @@ def parts(s):
     for seed in range(s.seeds):
         for photos, passes in [*((n, s.passes) for n in s.photos), *(s.many if seed == 0 else ())]:
             yield from pretrained(s, seed, photos, passes, s.labels[:1])
+        for photos in s.photos: yield Part('from scratch', seed, s.labels[0], photos)  # the same labels, for each
     for steps in s.lengths:
         for seed in range(s.seeds):
             for labels in s.long_labels: yield Part('from scratch, long', seed, labels, steps=steps)

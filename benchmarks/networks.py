@@ -1,0 +1,153 @@
+"""Which network for CIFAR-10 on two cores, and how far does a long pretraining of it lead?
+
+    python benchmarks/networks.py smoke|cpu [--folder FOLDER] [--out FILE.csv] [--work FOLDER] [--minutes N]
+
+Networks are pretrained by rotation on all photos for about as many seconds of one core each, and then trained with 20
+labels a class, like the same network without pretraining. The photos that were set aside for validation, 5,000 of them,
+judge that: the network that is best on them after rotation pretrains again, five times as long, and only that one is
+tested on the 10,000 test photos: fine-tuned, read by a linear probe at each stage, and by RotNet's convolutional
+classifier, which is trained on the stage that the probe was read best from, by cross-validation over the labels.
+
+One seed, and parts as in rotnet_cifar10.py. `smoke` runs every kind of part, on drawn pictures.
+"""
+import argparse
+import csv
+import sys
+import tempfile
+from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
+from typing import NamedTuple
+
+import rotnet_cifar10 as cifar
+from fastai.data.external import fastai_path
+from fastai.vision.all import set_seed
+from parts import run_parts
+from selfsup.all import (Benchmark, Encoder, OpenSquare, conv_block, conv_head, draw_world, labelled_dls, lay_out,
+                         read_photos, transfer_learner)
+from selfsup.evaluation.benchmark import Recipe
+from selfsup.models import encoder as encoders
+from torch import nn
+
+def pair(n_in, n_out): return nn.Sequential(conv_block(n_in, n_out, stride=2), conv_block(n_out, n_out))
+
+def variant(arch, n=32, stride=2):
+    "The package's small encoder with `n` channels in its first stage, and another first stride"
+    return Encoder(conv_block(3, n, 5, stride), pair(n, 2*n), pair(2*n, 4*n), conv_block(4*n, 4*n), arch=arch)
+
+# Names that pretrain and load_encoder know as well
+encoders._own |= {'wide': partial(variant, 'wide', n=64), 'fine': partial(variant, 'fine', stride=1)}
+
+@dataclass(frozen=True)
+class Size:
+    "What is run"
+    passes:dict # Network to passes over all photos
+    labels:tuple=(20, 100) # A class; the first choose the network
+    longer:int=5 # Times the passes, for the network that is chosen
+    steps:int=400 # Batches with few labels
+    bs:int=128 # Photos a batch of pretraining
+    few_bs:int=64 # The same with few labels
+    watch:int=1000 # Photos, of those set aside for validation, that watch the pretraining
+
+SIZES = {
+    'smoke': Size({'small': 1, 'wide': 1}, labels=(5,), longer=2, steps=3, bs=8, few_bs=8, watch=12),
+    'cpu': Size({'small': 10, 'wide': 3, 'fine': 3, 'resnet18': 1}),
+}
+
+class Part(NamedTuple):
+    "One training, or the probes of one encoder"
+    judged:str # By photos of which split
+    arch:str
+    method:str
+    passes:int|str=''
+    labels:int|str='' # A class
+
+def chosen(out):
+    "The network that is best after rotation, by the photos set aside"
+    rows = [r for r in csv.DictReader(open(out, newline='')) if r['judged'] == 'valid' and r['method'] == TUNED]
+    return max(rows, key=lambda r: float(r['accuracy']))['arch']
+
+TUNED, CONV = 'rotation, fine-tuned', 'rotation, frozen, convolutional head'
+
+def parts(size, out):
+    "All parts: first those by which a network is chosen"
+    first = size.labels[0]
+    for arch, passes in size.passes.items():
+        yield Part('valid', arch, 'pretraining', passes)
+        yield Part('valid', arch, TUNED, passes, first)
+        yield Part('valid', arch, 'from scratch', '', first)
+    arch = chosen(out)
+    passes = size.longer*size.passes[arch]
+    yield Part('test', arch, 'pretraining', passes)
+    for n in size.labels:
+        for method in (TUNED, 'rotation, frozen', CONV): yield Part('test', arch, method, passes, n)
+        yield Part('test', arch, 'from scratch', '', n)
+
+class ConvBenchmark(Benchmark):
+    "Trains RotNet's convolutional classifier on an encoder that stays as it is"
+    def train(self, encoder, idxs, recipe, seed=0, bs=None):
+        set_seed(seed)
+        rows = lay_out(idxs, recipe.steps*self.bs, seed)
+        files, labels = ([of[i] for i in rows] for of in (self.files, self.labels))
+        dls = labelled_dls(files, labels, self.photos.classes, self.opener_of(encoder), self.bs)
+        learn = transfer_learner(dls, encoder, freeze=True, head=conv_head, metrics=[], wd=.01)
+        with learn.no_bar(), learn.no_logging(): learn.fit_one_cycle(1, recipe.lr)
+        return learn
+
+def judged_by(photos, split):
+    "The same photos for training, and those of a split as test photos"
+    if split == 'test': return photos
+    table = photos.table[photos.table.split != 'test'].replace(dict(split={split: 'test'}))
+    return replace(photos, table=table)
+
+def lab_of(size, part, photos, work, kind=Benchmark):
+    "What runs a part"
+    terms = [size.steps], size.few_bs, (1e-3, 3e-3)
+    s = cifar.Size(size.labels, 1, (), (), 0, size.steps, (), (), (), part.arch, size.bs, watch=size.watch)
+    return cifar.Lab(s, kind(photos, OpenSquare(32), *terms), work)
+
+def do(size, photos, work, part):
+    "The rows of a part"
+    split = 'test' if part.method == 'pretraining' else part.judged  # its list of photos names the test photos, too
+    lab = lab_of(size, part, judged_by(photos, split), work, ConvBenchmark if part.method == CONV else Benchmark)
+    of = cifar.Part(part.method, 0, part.labels, 'all' if part.passes else '', part.passes)
+    if part.method == CONV: yield convolve(lab, of)
+    else: yield from cifar.DO[part.method](lab, of)
+
+def convolve(lab, of):
+    "Train the convolutional classifier on the stage that a probe is read best from"
+    b, idxs, encoder = lab.benchmark, lab.idxs(of), lab.encoder(of)
+    stage = b.stages(b.features(encoder), idxs, 0).best
+    encoder = encoder.cut(stage)
+    lr = b.choose_lr(encoder, idxs, lab.size.steps)[0]
+    run = b.finetune(of.method, encoder, idxs, recipe=Recipe(lr, lab.size.steps))
+    return dict(stage=stage, lr=lr, train_accuracy=run.train_accuracy, **cifar.score(run.preds == b.truth))
+
+COLUMNS = 'stage chosen lr C steps accuracy low high train_accuracy rotation_accuracy'.split()
+
+def key(row): return tuple(str(row[name]) for name in Part._fields)
+
+def run(name, folder, out, work, minutes=None):
+    "Run the parts that have no rows in `out`"
+    work.mkdir(parents=True, exist_ok=True)
+    size, photos = SIZES[name], read_photos(folder)
+    run_parts(parts(size, out), lambda part: do(size, photos, work, part), out, COLUMNS, key, dict(size=name), minutes)
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument('size', choices=SIZES)
+    parser.add_argument('--folder', type=Path, help="photos; default fastai's CIFAR-10, for smoke drawn ones")
+    parser.add_argument('--out', type=Path, default=Path(__file__).with_suffix('.csv'))
+    parser.add_argument('--work', type=Path, default=Path(__file__).with_suffix(''), help='for the encoders')
+    parser.add_argument('--minutes', type=float, help='begin no part after this time')
+    args = parser.parse_args()
+    with tempfile.TemporaryDirectory() as tmp:
+        folder = args.folder
+        if not folder and args.size == 'smoke':
+            folder = draw_world(Path(tmp)/'world', train=60, valid=6, test=6, classes=['house', 'car', 'cup'], size=32)
+        folder = folder or fastai_path('data')/'cifar10'
+        if not folder.is_dir():
+            sys.exit(f"'{folder}' is not there; untar_data(URLs.CIFAR) fetches it, or give --folder")
+        run(args.size, folder, args.out, args.work, args.minutes)
+
+if __name__ == '__main__': main()
