@@ -4,7 +4,7 @@
 
 Networks are pretrained by rotation on all photos for about as many seconds of one core each, and then trained with 20
 labels a class, like the same network without pretraining. The photos that were set aside for validation, 5,000 of them,
-judge that: the network that is best on them after rotation pretrains again, five times as long, and only that one is
+judge that: the network that is best on them after rotation pretrains again, four times as long, and only that one is
 tested on the 10,000 test photos: fine-tuned, read by a linear probe at each stage, and by RotNet's convolutional
 classifier, which is trained on the stage that the probe was read best from, by cross-validation over the labels.
 
@@ -43,7 +43,7 @@ class Size:
     "What is run"
     passes:dict # Network to passes over all photos
     labels:tuple=(20, 100) # A class; the first choose the network
-    longer:int=5 # Times the passes, for the network that is chosen
+    longer:int=4 # Times the passes, for the network that is chosen
     steps:int=400 # Batches with few labels
     bs:int=128 # Photos a batch of pretraining
     few_bs:int=64 # The same with few labels
