@@ -103,7 +103,7 @@ def judged_by(photos, split):
 def lab_of(size, part, photos, work, kind=Benchmark):
     "What runs a part"
     terms = [size.steps], size.few_bs, (1e-3, 3e-3)
-    s = cifar.Size(size.labels, 1, (), (), 0, size.steps, (), (), (), part.arch, size.bs, watch=size.watch)
+    s = cifar.Size(size.labels, 1, (), (), 0, size.steps, (), (), (), (), part.arch, size.bs, watch=size.watch)
     return cifar.Lab(s, kind(photos, OpenSquare(32), *terms), work)
 
 def do(size, photos, work, part):

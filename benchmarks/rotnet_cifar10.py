@@ -40,6 +40,7 @@ class Size:
     steps:int # Batches of fine-tuning, and of training from scratch
     lengths:tuple # Batches of the longer trainings from scratch
     long_labels:tuple # Labels a class for which those are made
+    as_long:tuple # (unlabelled photos, batches) from scratch with the labels of a point of the curve, as long as it took
     whole:tuple # (labels a class, batches) with all labels, from scratch and after rotation, with one seed
     arch:str='small'
     bs:int=128 # Photos a batch of pretraining; each gives four views
@@ -50,11 +51,11 @@ class Size:
 
 SIZES = {
     'smoke': Size(labels=(5,), seeds=1, photos=(120,), many=((80, 2),), passes=1, steps=3, lengths=(6,),
-                  long_labels=(5,), whole=(50, 6), bs=8, few_bs=8, watch=12),
+                  long_labels=(5,), as_long=((120, 7),), whole=(50, 6), bs=8, few_bs=8, watch=12),
     'cpu': Size(labels=(20, 100, 400), seeds=3, photos=(1000, 3000, 10000),
                 many=((1000, 100), (3000, 33), ('all', 2), (10_000, 49)),
                 passes=10, steps=400,
-                lengths=(1600, 6400, 28500), long_labels=(20, 100), whole=(4499, 7000)),
+                lengths=(1600, 6400, 28500), long_labels=(20, 100), as_long=((3000, 2275),), whole=(4499, 7000)),
 }
 
 class Part(NamedTuple):
@@ -86,6 +87,8 @@ def parts(s):
     for steps in s.lengths:
         for seed in range(s.seeds):
             for labels in s.long_labels: yield Part('from scratch, long', seed, labels, steps=steps)
+    for photos, steps in s.as_long:
+        for seed in range(s.seeds): yield Part('from scratch, long', seed, s.labels[0], photos, steps=steps)
     labels, steps = s.whole
     yield Part('from scratch, long', 0, labels, steps=steps)
     yield Part('rotation, fine-tuned, long', 0, labels, 'all', s.passes, steps)

@@ -24,7 +24,7 @@ def test_cifar10_in_parts(tmp_path, monkeypatch, capsys):
     import rotnet_cifar10 as r
     world = draw_world(tmp_path/'world', train=12, valid=2, test=3, size=32, classes=['house', 'car', 'cup'])
     small = r.Size(labels=(5,), seeds=1, photos=(24,), many=((24, 2),), passes=1, steps=2, lengths=(3,), long_labels=(5,),
-                   whole=(10, 4), bs=8, few_bs=8, lrs=(1e-3,))
+                   as_long=((24, 4),), whole=(10, 4), bs=8, few_bs=8, lrs=(1e-3,))
     monkeypatch.setitem(r.SIZES, 'smoke', small)
     out, work = tmp_path/'out.csv', tmp_path/'work'
     r.run('smoke', world, out, work, minutes=0)
@@ -33,7 +33,7 @@ def test_cifar10_in_parts(tmp_path, monkeypatch, capsys):
     first = out.read_text()
     rows = list(csv.DictReader(open(out)))
     assert {row['method'] for row in rows} == set(r.DO)
-    assert [row['steps'] for row in rows if row['method'] == 'from scratch, long'] == ['3', '4']
+    assert [row['steps'] for row in rows if row['method'] == 'from scratch, long'] == ['3', '4', '4']
     assert sum(row['chosen'] == 'True' for row in rows if row['method'] == 'rotation, frozen') == 3
     assert len({row['test'] for row in rows}) == 1 and all(row['cpu_seconds'] for row in rows)
     capsys.readouterr()
@@ -41,7 +41,7 @@ def test_cifar10_in_parts(tmp_path, monkeypatch, capsys):
     assert out.read_text() == first
     out.write_text(''.join(line for line in first.splitlines(True) if not line.startswith('from scratch,0')))
     r.run('smoke', world, out, work)
-    assert capsys.readouterr().out.count('from scratch') == 1
+    assert capsys.readouterr().out.count('from scratch') == 2
     assert strip(out.read_text()) == strip(first)  # the same seed, the same figures
 
 @pytest.mark.slow

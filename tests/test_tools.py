@@ -299,9 +299,12 @@ def test_a_page_of_the_course_has_all(): assert not list(course.faults(course_pa
     ('worse than a guess', 'worse than `guess`', 'has markdown'), ('No: that is worse', 'That is worse', 'a choice of question 1 is not'),
     ('<details><summary>0.5</summary>No: that is for two turns.</details>', '', 'question 1 has 2 choices'), ('**3. What', 'What', '2 questions, not 3 to 5'),
     ('**2. Again.**', 'Again.', 'exercises [1], not 1 to 2'), ('Solution 2', 'Solution 3', 'but solutions [1, 3]'), ('Done.\n\n:::\n', 'Done.\n', 'is not closed'),
-    ('#| notest', '#| hide', '2 exercises, but 0 cells')])
+    ('#| notest', '#| hide', '2 exercises, but 0 cells'), ('Done.', 'A linear probe.', '"Linear probe" has no link to 25_glossary.ipynb#linear-probe')])
 def test_what_a_page_of_the_course_lacks(old, new, said):
     assert any(said in line for line in course.faults(changed(course_page(), old, new), '01_a', '02_b'))
+
+@pytest.mark.parametrize('text', ['A [linear probe](25_glossary.ipynb#linear-probe), and the probe again.', 'A `linear probe`.', 'Another label.', '> A linear probe.'])
+def test_terms_that_are_linked_or_no_prose(text): assert not list(course.glossary_faults(changed(course_page(), 'Done.', text), '01_a'))
 
 def test_ten_questions_at_the_end_of_the_course_only():
     page = course_page()

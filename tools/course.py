@@ -1,5 +1,6 @@
 "Stamps badges, times and an installing cell on each page of the course, and finds what a page of the course lacks."
 import csv, json, re
+from functools import cache
 from pathlib import Path
 
 import yaml
@@ -35,6 +36,8 @@ CHANGED = {  # what a reader might change in the cell of settings; `make test-al
     '22_processes': "classes, bs = ['house', 'boat'], 16",
     '23_beyond': 'kinds, labels = UPRIGHT[:4], 5',
     '24_wrap_up': 'labels = 100'}
+EVERYDAY = set('accuracy batch callback class cut domain double gpu gradient head label leak loss pass point rotnet self-supervised split '
+               'step supervised test-set turn verdict weights'.split())  # in the glossary, and too common to be linked on each page
 SECTIONS = ['What the numbers showed', 'Limits', 'Check yourself', 'Exercises', 'References']
 FEWER = {'24_wrap_up': ['Check yourself', 'References']}  # sections of a page that measures nothing
 QUESTIONS = {'24_wrap_up': range(3, 11)}  # three to five elsewhere
@@ -44,6 +47,9 @@ CHOICE = re.compile(r'<details><summary>(.+?)</summary>(Yes|No): \S.*</details>'
 MARKDOWN = re.compile(r'`|\*\*|\]\(|\$')
 EXERCISE = re.compile(r'^\*\*(\d+)\.(?: |\*\*)', re.MULTILINE)
 OPEN = re.compile(r'^::: \{\.callout-tip collapse="true" title="Solution (\d+)"\}$', re.MULTILINE)
+TERM = re.compile(r'^### (.+?)(?: \{#([\w-]+)\})?$', re.MULTILINE)
+NO_PROSE = re.compile(r'`[^`]*`|\[[^\]]*\]\([^)]*\)|\*\*[^*]*\*\*|<[^>]*>')
+NO_LINE_OF_PROSE = re.compile(r'\s*(#|>|\||:::|<)')
 TOOK = re.compile(r'\bcells\b[^.:]*? (?:took|take) ([^,.:]*?\b(?:seconds|minutes|hours?)(?: and a half)?)\b')
 TOP, COLAB = 'course-top', 'course-colab'
 
@@ -158,6 +164,23 @@ def settings_faults(notebook, name):
     found = any(CHANGE in text.splitlines() for text in texts(notebook, 'code'))
     if name not in FEWER and not found: yield f'no cell of settings with the line {CHANGE}'
 
+@cache
+def terms():
+    "The terms of the glossary, each with its anchor"
+    page = json.loads((Path(__file__).parent.parent/TUTORIALS/f'{GLOSSARY}.ipynb').read_text(encoding='utf-8'))
+    found = [m for text in texts(page, 'markdown') for m in TERM.finditer(text)]
+    return {m[1]: m[2] or re.sub(r'[^\w -]', '', m[1].lower()).strip().replace(' ', '-') for m in found}
+
+def glossary_faults(notebook, name):
+    "Terms of the glossary that the page uses and does not link"
+    prose = '\n'.join(texts(notebook, 'markdown')).split('\n## References')[0]
+    linked = re.findall(rf'{GLOSSARY}\.ipynb#([\w-]+)\)', prose)
+    plain = '\n'.join(NO_PROSE.sub('', line) for line in prose.splitlines() if not NO_LINE_OF_PROSE.match(line))
+    for term, anchor in terms().items():
+        if anchor in EVERYDAY or any(anchor in other for other in linked): continue
+        if re.search(rf'(?<![\w-]){re.escape(term)}(?:s|es)?(?![\w-])', plain, re.IGNORECASE):
+            yield f'"{term}" has no link to {GLOSSARY}.ipynb#{anchor}'
+
 def next_faults(notebook, after):
     "The last cell leads to the page `after`"
     if not re.fullmatch(rf'\[Next: [^\]]+\]\({after}\.ipynb\)', source(notebook['cells'][-1]).strip()):
@@ -165,7 +188,7 @@ def next_faults(notebook, after):
 
 def faults(notebook, name, after):
     "A line for each thing that the page `name` lacks as a page of the course"
-    for find in (section_faults, quiz_faults, exercise_faults, settings_faults): yield from find(notebook, name)
+    for find in (section_faults, quiz_faults, exercise_faults, settings_faults, glossary_faults): yield from find(notebook, name)
     yield from next_faults(notebook, after)
 
 def with_change(notebook, line):

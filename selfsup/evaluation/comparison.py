@@ -309,7 +309,7 @@ def _figures(self:Comparison, r):
         r.add('Longer, shorter', 'Balanced test accuracy by the length of training, at the rate that held-out labels '
               'chose. They chose the length, too; the test had no part in it.', self.plot_lengths())
     if self.stages():
-        r.add('Which stage of the frozen encoder?', 'First seed. A ring marks the stage that held-out labels chose; '
+        r.add('Which stage of the frozen encoder?', 'First seed. A ring marks the stage that cross-validation chose; '
               'intervals are over test photos.', self.plot_stages())
     if self.draw_map:
         r.add('What the encoder sees', 'Test photos by their features (t-SNE): near is similar, but distances between '

@@ -44,7 +44,7 @@ class Facts:
     seconds:float=0. # Of one pretraining
     saving:str='' # Sentence on the labels saved, told where it helps
     elsewhere:dict=field(default_factory=dict) # Other numbers of labels, each with its `Difference` to from scratch
-    stage:tuple=() # (stage that held-out labels chose most often, in how many seeds, last stage)
+    stage:tuple=() # (stage that cross-validation chose most often, in how many seeds, last stage)
     pretext:str='rotation' # Name of the pretext task
 
     @property
@@ -125,7 +125,7 @@ def _further(kind, f):
 def _stage(f):
     if not f.stage or f.stage[0] == f.stage[-1]: return []
     (stage, votes, last), seeds = f.stage, len(f.scratch.seeds)
-    return [f'For the frozen encoder, held-out labels chose stage {stage} of {last} in {votes} of {seeds} seeds; '
+    return [f'For the frozen encoder, cross-validation chose stage {stage} of {last} in {votes} of {seeds} seeds; '
             f'selfsup finetune with --cut {stage} starts from there, which was not tried here.']
 
 # %% ../../nbs/evaluation/04_verdict.ipynb #edde2137
