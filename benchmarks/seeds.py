@@ -25,6 +25,7 @@ ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT/'tools'))
 from course import course_pages, notebook_text, with_change # noqa: E402
 
+OUT = Path(__file__).with_suffix('.csv')
 COLUMNS = ['page', 'seed', 'threads', 'what', 'value', 'seconds']
 ONE, THREE = 'seed = {}', 'seeds = [{0}, {0} + 10, {0} + 20]'
 DRAW = ('from functools import partial\nimport selfsup.all, selfsup.data.drawn\n'
@@ -84,7 +85,8 @@ def again(notebook, page, seed, found):
                          f'found = {{{wanted}}}\nPath({str(found)!r}).write_text(json.dumps(found, default=str))')
     if line and SEEDS[page] != DRAW: notebook = with_change(notebook, line)
     first = [cell('drawn-anew', line)] if SEEDS.get(page) == DRAW else []
-    return {**notebook, 'cells': [*first, *notebook['cells'], last]}
+    cells = [c for c in notebook['cells'] if OUT.name not in ''.join(c['source'])]  # the tables that come from here
+    return {**notebook, 'cells': [*first, *cells, last]}
 
 def rows(tree, page, seed, threads):
     "Run a page; a row for whether it came to its end, and for each thing that it found"
@@ -107,7 +109,7 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     pages = [name for name, _ in course_pages(ROOT/'nbs')]
     parser.add_argument('names', nargs='*', metavar='NAME', default=pages)
-    parser.add_argument('--out', type=Path, default=Path(__file__).with_suffix('.csv'))
+    parser.add_argument('--out', type=Path, default=OUT)
     args = parser.parse_args()
     about = machine()
     about.pop('threads')
