@@ -33,6 +33,7 @@ DRAW = ('from functools import partial\nimport selfsup.all, selfsup.data.drawn\n
 SEEDS = {'02_you_or_network': ONE, '03_from_scratch': THREE, '04_fastai': THREE, '05_by_hand': THREE,
          '06_few_labels': DRAW, '07_what_it_learned': ONE, '08_see_it_learn': ONE, '10_no_leak': ONE,
          '14_broken': ONE, '18_cells': ONE, '19_digits': ONE, '23_beyond': DRAW}
+SAID = "'{:.1f} ({:.1f} to {:.1f})'" # An interval
 FOUND = {
     '02_you_or_network': {
         'pictures of the game right': 'game.table().right.sum()',
@@ -46,11 +47,11 @@ FOUND = {
         'kNN score, one epoch earlier': 'watch.table().score.iloc[-2]',
         'best stage': 'best',
         'stages that the draws chose': "', '.join(map(str, stages.chosen))",
-        **{f'stage 3, {which} draw, %': f'stages[3].{which}()' for which in ('min', 'max')},
+        'stage 3, least and most of the draws, %': "f'{stages[3].min():.1f}, {stages[3].max():.1f}'",
         'random encoder, best stage, %': '100*res.probes[RANDOM_ENCODER].table.test.max()',
-        **{f'best stage minus {s}, {end}': f"100*rows.get('stage 3 minus {s}', [np.nan]*3)[{i}]"
-           for s in (1, 2, 4) for i, end in enumerate(('points', 'low', 'high'))},
-        **{f'conv_head minus probe, {end}': f"100*d['{end}'].item()" for end in ('points', 'low', 'high')},
+        **{f'stage 3 minus {s}, points': f"{SAID}.format(*100*np.array(rows.get('stage 3 minus {s}', [np.nan]*3)))"
+           for s in (1, 2, 4)},
+        'conv_head minus probe, points': f'{SAID}.format(*100*d.iloc[0])',
         'confused most often': "' and '.join(sorted(both.stack().idxmax()))",
     },
     '08_see_it_learn': {
@@ -63,7 +64,7 @@ FOUND = {
         'training crops': "all_rows['turn, then crop: training crops']['accuracy']",
         'noise, 45 apart': "all_rows['45 apart: noise']['accuracy']",
         'padded': "all_rows['padded with zeros: constant']['accuracy']",
-        'a leak is seen in': "', '.join(k for k, o in all_rows.items() if o['leak'] == 'yes')",
+        'rows with a leak': "sum(o['leak'] == 'yes' for o in all_rows.values())",
         **{f'leak at a blur of {r}': f"interval(held_out(save_pictures(smooth({r}), n_noise), (0, 30)))['leak']"
            for r in (1, 1.5, 2)},
     },
@@ -94,7 +95,7 @@ def rows(tree, page, seed, threads):
     found.unlink(missing_ok=True)
     notebook = json.loads((ROOT/'nbs'/'tutorials'/f'{page}.ipynb').read_text(encoding='utf-8'))
     file.write_text(notebook_text(again(notebook, page, seed, found)), encoding='utf-8')
-    env = {**os.environ, 'PYTHONPATH': str(ROOT), 'OMP_NUM_THREADS': str(threads)}
+    env = {**os.environ, 'PYTHONPATH': str(ROOT), 'OMP_NUM_THREADS': str(threads), 'OMP_WAIT_POLICY': 'PASSIVE'}
     start = time.time()
     said = subprocess.run([Path(sys.executable).parent/'nbdev-test', file, '--n-workers', '1'], cwd=tree, env=env,
                           stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
@@ -102,7 +103,7 @@ def rows(tree, page, seed, threads):
     if not passed: print(said.stdout[-3000:])
     values = {'ran to its end': passed, **(json.loads(found.read_text()) if found.exists() else {})}
     for what, value in values.items():
-        value = round(value, 4) if isinstance(value, float) else value
+        value = round(value, 3 if abs(value) < 2 else 1) if isinstance(value, float) else value
         yield dict(page=page, seed=seed, threads=threads, what=what, value=value, seconds=seconds)
 
 def main():
@@ -120,7 +121,7 @@ def main():
         for part in ('nbs', 'benchmarks'): shutil.copytree(ROOT/part, tree/part)
         for part in ('settings.ini', 'pyproject.toml'): shutil.copy(ROOT/part, tree)
         for page in args.names:
-            for seed, threads in [(0, 1), (0, 2)] + [(1, 1), (2, 1)]*(page in SEEDS):
+            for seed, threads in [(0, 1)] + [(1, 1), (2, 1)]*(page in SEEDS) + [(0, 2)]:
                 if (page, str(seed), str(threads)) in done: continue
                 made = [row | about for row in rows(tree, page, seed, threads)]
                 append(args.out, columns, made)

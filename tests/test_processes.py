@@ -25,6 +25,7 @@ def head_alone(world, bs):
     set_seed(0)
     learn = transfer_learner(labelled(world, bs), freeze=True, head=plain, opt_func=SGD, path=world.parent)
     learn.logger = noop
+    learn.model.forward = partial(nn.Sequential.forward, learn.model)  # in 32 bits, also where a CPU is made for 16
     return learn
 
 def weights(learn): return torch.cat([v.detach().float().flatten() for v in learn.model.state_dict().values()])
