@@ -188,10 +188,10 @@ def in_32_bits():
 
 def test_16_bits_within_and_32_outside(make, bf16):
     learn, seen = make(), []
-    learn.model[0][0][0].register_forward_hook(lambda m, i, o: seen.append(o.dtype))
+    learn.model[0][0][0].register_forward_hook(lambda m, i, o: seen.append((m.training, o.dtype)))
     learn.fit(1, 1e-3)
     preds = learn.get_preds()[0]
-    assert set(seen) == {torch.bfloat16} and preds.dtype == torch.float32
+    assert set(seen) == {(True, torch.bfloat16), (False, torch.float32)} and preds.dtype == torch.float32
     assert {p.dtype for p in learn.model.parameters()} == {torch.float32} and in_32_bits()
     x = torch.rand(4, 3, 32, 32)
     with torch.no_grad(): assert learn.model.eval()(x).dtype == torch.float32 == learn.model[0](x).dtype
@@ -200,6 +200,7 @@ def test_16_bits_within_and_32_outside(make, bf16):
 def test_nothing_stays_in_16_bits(make, bf16, error):
     learn, calls = make(), []
     def stop(m, i, o):
+        if not m.training: return
         assert torch.is_autocast_enabled('cpu')
         calls.append(o.dtype)
         if len(calls) == 2: raise error
@@ -214,10 +215,16 @@ def test_nothing_stays_in_16_bits(make, bf16, error):
 
 def test_16_bits_are_close_to_32(bf16, monkeypatch):
     model, x = EncoderWithHead(create_encoder(), linear_head(128, 4)).eval(), torch.rand(4, 3, 32, 32)
+    model.training = True # its parts stay as they are, so that both do the same
     with torch.no_grad(): quick = model(x)
     monkeypatch.setattr(heads, 'has_bf16', lambda device: False)
     with torch.no_grad(): exact = model(x)
     assert not torch.equal(quick, exact) and torch.allclose(quick, exact, atol=.05)
+
+def test_predictions_do_not_depend_on_how_photos_are_batched(bf16):
+    model, x = EncoderWithHead(create_encoder(), linear_head(128, 4)).eval(), torch.rand(7, 3, 32, 32)
+    with torch.no_grad(): together, apart = model(x), torch.cat([model(part) for part in x.split(3)])
+    assert torch.allclose(together, apart, atol=1e-5)
 
 def test_an_exported_learner_works_where_the_instructions_are_missing(make, tmp_path, monkeypatch):
     monkeypatch.setattr(heads, 'has_bf16', lambda device: True)

@@ -43,10 +43,10 @@ def has_bf16(
     return device.type == 'cpu' and bool(getattr(torch.cpu, '_is_avx512_bf16_supported', lambda: False)())
 
 class EncoderWithHead(nn.Sequential):
-    "An encoder, then a head; in bfloat16 on a processor that is made for it, with scores in 32 bits"
+    "An encoder, then a head; trains in bfloat16 on a processor that is made for it, with scores in 32 bits"
     def forward(self, x):
         device = x.device
-        if not has_bf16(device) or torch.is_autocast_enabled(device.type): return super().forward(x)
+        if not self.training or not has_bf16(device) or torch.is_autocast_enabled(device.type): return super().forward(x)
         with torch.autocast(device.type, torch.bfloat16): return super().forward(x).float()
 
 # %% ../../nbs/models/03_heads.ipynb #beeefa13
