@@ -2,9 +2,9 @@
 
     python benchmarks/memory.py [FILE.csv]       writes benchmarks/memory.csv
 
-Four times as many files of CIFAR-10 and flowers as in loading.py, or drawn ones. Each way has a process of its own, which makes one pass of
-rotation views with the usual augmentation. `squares` is what the bytes of the squares come to, and `more` by how much the
-peak of the process is above what it was before it read the photos, all in megabytes.
+Four times as many files of CIFAR-10 and flowers as in loading.py, or drawn ones. Each way has a process of its own,
+which makes one pass of rotation views with the usual augmentation. `squares` is what the bytes of the squares come to,
+and `more` by how much the peak of the process is above what it was before it read the photos, all in megabytes.
 """
 import csv
 import json
@@ -44,8 +44,8 @@ def main():
         for name, (files, side) in photos(Path(tmp), times=4).items():
             folder = linked(files, Path(tmp)/'linked'/name)
             for way, room in {'held in memory': '', 'opened in each pass': '0'}.items():
-                said = subprocess.run([sys.executable, __file__, '--once', folder, str(side), room], check=True, text=True,
-                                      stdout=subprocess.PIPE).stdout
+                command = [sys.executable, __file__, '--once', folder, str(side), room]
+                said = subprocess.run(command, check=True, text=True, stdout=subprocess.PIPE).stdout
                 rows.append(dict(photos=name, way=way, **json.loads(said.splitlines()[-1]), **machine()))
                 print({k: rows[-1][k] for k in ('photos', 'way', 'pictures', 'side', 'squares', 'more')}, flush=True)
     with open(out, 'w', newline='') as f:

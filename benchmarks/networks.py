@@ -10,21 +10,17 @@ classifier, which is trained on the stage that the probe was read best from, by 
 
 One seed, and parts as in rotnet_cifar10.py. `smoke` runs every kind of part, on drawn pictures.
 """
-import argparse
 import csv
-import sys
-import tempfile
 from dataclasses import dataclass, replace
 from functools import partial
-from pathlib import Path
 from typing import NamedTuple
 
 import rotnet_cifar10 as cifar
-from fastai.data.external import fastai_path
+from cifar10 import command_line, folder_of
 from fastai.vision.all import set_seed
 from parts import run_parts
-from selfsup.all import (Benchmark, Encoder, OpenSquare, conv_block, conv_head, draw_world, labelled_dls, lay_out,
-                         read_photos, transfer_learner)
+from selfsup.all import (Benchmark, Encoder, OpenSquare, conv_block, conv_head, labelled_dls, lay_out, read_photos,
+                         transfer_learner)
 from selfsup.evaluation.benchmark import Recipe
 from selfsup.models import encoder as encoders
 from torch import nn
@@ -102,9 +98,8 @@ def judged_by(photos, split):
 
 def lab_of(size, part, photos, work, kind=Benchmark):
     "What runs a part"
-    terms = [size.steps], size.few_bs, (1e-3, 3e-3)
-    s = cifar.Size(size.labels, 1, (), (), 0, size.steps, (), (), (), (), part.arch, size.bs, watch=size.watch)
-    return cifar.Lab(s, kind(photos, OpenSquare(32), *terms), work)
+    s = replace(cifar.SIZES['cpu'], arch=part.arch, steps=size.steps, bs=size.bs, few_bs=size.few_bs, watch=size.watch)
+    return cifar.Lab(s, kind(photos, OpenSquare(32), [s.steps], s.few_bs, s.lrs), work)
 
 def do(size, photos, work, part):
     "The rows of a part"
@@ -134,20 +129,7 @@ def run(name, folder, out, work, minutes=None):
     run_parts(parts(size, out), lambda part: do(size, photos, work, part), out, COLUMNS, key, dict(size=name), minutes)
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument('size', choices=SIZES)
-    parser.add_argument('--folder', type=Path, help="photos; default fastai's CIFAR-10, for smoke drawn ones")
-    parser.add_argument('--out', type=Path, default=Path(__file__).with_suffix('.csv'))
-    parser.add_argument('--work', type=Path, default=Path(__file__).with_suffix(''), help='for the encoders')
-    parser.add_argument('--minutes', type=float, help='begin no part after this time')
-    args = parser.parse_args()
-    with tempfile.TemporaryDirectory() as tmp:
-        folder = args.folder
-        if not folder and args.size == 'smoke':
-            folder = draw_world(Path(tmp)/'world', train=60, valid=6, test=6, classes=['house', 'car', 'cup'], size=32)
-        folder = folder or fastai_path('data')/'cifar10'
-        if not folder.is_dir():
-            sys.exit(f"'{folder}' is not there; untar_data(URLs.CIFAR) fetches it, or give --folder")
-        run(args.size, folder, args.out, args.work, args.minutes)
+    args = command_line(__doc__, __file__, SIZES).parse_args()
+    with folder_of(args, train=60, valid=6, test=6) as folder: run(args.size, folder, args.out, args.work, args.minutes)
 
 if __name__ == '__main__': main()

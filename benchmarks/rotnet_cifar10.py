@@ -9,23 +9,20 @@ and 10,000 for the test; the rows that stand in the CSV were made with JPEG copi
 training photos are set aside to watch the pretraining. Rates are chosen on a fifth of the labels, never on the test.
 `smoke` runs every kind of part in a minute, on drawn pictures.
 """
-import argparse
 import json
 import os
-import sys
-import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
-from fastai.data.external import fastai_path
+from cifar10 import command_line, folder_of
 from fastai.vision.all import noop
 from paper import CroppedRotation
 from parts import run_parts
-from selfsup.all import (Benchmark, OpenSquare, draw_world, label_subset, load_encoder, pretext_dls, pretrain,
-                         random_encoder, read_photos)
+from selfsup.all import (Benchmark, OpenSquare, label_subset, load_encoder, pretext_dls, pretrain, random_encoder,
+                         read_photos)
 from selfsup.evaluation.benchmark import Recipe
 from selfsup.statistics import share_interval
 
@@ -40,7 +37,7 @@ class Size:
     steps:int # Batches of fine-tuning, and of training from scratch
     lengths:tuple # Batches of the longer trainings from scratch
     long_labels:tuple # Labels a class for which those are made
-    as_long:tuple # (unlabelled photos, batches) from scratch with the labels of a point of the curve, as long as it took
+    as_long:tuple # (unlabelled photos, batches) from scratch, as long as that point of the curve and with its labels
     whole:tuple # (labels a class, batches) with all labels, from scratch and after rotation, with one seed
     arch:str='small'
     bs:int=128 # Photos a batch of pretraining; each gives four views
@@ -171,20 +168,7 @@ def run(size, folder, out, work, minutes=None):
     run_parts(parts(s), lambda part: DO[part.method](lab, part), out, COLUMNS, key, known, minutes)
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument('size', choices=SIZES)
-    parser.add_argument('--folder', type=Path, help="photos; default fastai's CIFAR-10, for smoke drawn ones")
-    parser.add_argument('--out', type=Path, default=Path(__file__).with_suffix('.csv'))
-    parser.add_argument('--work', type=Path, default=Path(__file__).parent/'rotnet_cifar10', help='for the encoders')
-    parser.add_argument('--minutes', type=float, help='begin no part after this time')
-    args = parser.parse_args()
-    with tempfile.TemporaryDirectory() as tmp:
-        folder = args.folder
-        if not folder and args.size == 'smoke':
-            folder = draw_world(Path(tmp)/'world', train=60, valid=6, test=6, classes=['house', 'car', 'cup'], size=32)
-        folder = folder or fastai_path('data')/'cifar10'
-        if not folder.is_dir():
-            sys.exit(f"'{folder}' is not there; untar_data(URLs.CIFAR) fetches it, or give --folder")
-        run(args.size, folder, args.out, args.work, args.minutes)
+    args = command_line(__doc__, __file__, SIZES).parse_args()
+    with folder_of(args, train=60, valid=6, test=6) as folder: run(args.size, folder, args.out, args.work, args.minutes)
 
 if __name__ == '__main__': main()

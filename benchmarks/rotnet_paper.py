@@ -36,10 +36,8 @@ on a GPU.
 `tflop_of_products`, which is what the processor makes of large products of matrices, `tflop_a_second` is the share of
 its speed that training reaches.
 """
-import argparse
 import shutil
 import sys
-import tempfile
 import time
 from dataclasses import dataclass, replace
 from functools import cache, partial
@@ -48,15 +46,15 @@ from typing import Callable, NamedTuple
 
 import numpy as np
 import torch
-from fastai.data.external import fastai_path
+from cifar10 import command_line, folder_of
 from fastai.vision.all import (Callback, CancelValidException, CategoryBlock, DataBlock, IndexSplitter, OptimWrapper,
                                ParamScheduler, SchedNo, TensorCategory, combine_scheds, default_device, noop, set_seed)
 from paper import CroppedRotation
 from parts import run_parts
 from selfsup.all import (CropFlip, KeepTraining, OpenSquare, PhotoSet, SquareBlock, SquaresDL, conv_head,
-                         create_encoder, draw_world, eval_mode, label_subset, lay_out, linear_head, load_encoder,
-                         predict_files, pretext_dls, pretext_learner, random_encoder, read_photos, run_folder,
-                         save_encoder, share_interval, transfer_learner)
+                         create_encoder, eval_mode, label_subset, lay_out, linear_head, load_encoder, predict_files,
+                         pretext_dls, pretext_learner, random_encoder, read_photos, run_folder, save_encoder,
+                         share_interval, transfer_learner)
 from selfsup.models.heads import has_bf16
 from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
@@ -332,14 +330,9 @@ def run(size, recipe, folder, out, work, minutes=None):
 
 def arguments():
     "Those of the command line"
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument('size', choices=SIZES)
+    parser = command_line(__doc__, __file__, SIZES)
     parser.add_argument('--recipe', choices=RECIPES, default='fast')
-    parser.add_argument('--folder', type=Path, help="photos; default fastai's CIFAR-10, for smoke drawn ones")
-    parser.add_argument('--out', type=Path, default=Path(__file__).with_suffix('.csv'))
-    parser.add_argument('--work', type=Path, default=Path(__file__).with_suffix(''), help='for the encoders')
     parser.add_argument('--device', choices=('cuda', 'cpu'), help='default a GPU, if there is one')
-    parser.add_argument('--minutes', type=float, help='begin no part after this time')
     return parser.parse_args()
 
 def choose_device(name):
@@ -351,13 +344,7 @@ def choose_device(name):
 def main():
     args = arguments()
     choose_device(args.device)
-    with tempfile.TemporaryDirectory() as tmp:
-        folder = args.folder
-        if not folder and args.size == 'smoke':
-            folder = draw_world(Path(tmp)/'world', train=8, valid=1, test=4, classes=['house', 'car', 'cup'], size=SIDE)
-        folder = folder or fastai_path('data')/'cifar10'
-        if not folder.is_dir():
-            sys.exit(f"'{folder}' is not there; untar_data(URLs.CIFAR) fetches it, or give --folder")
+    with folder_of(args, train=8, valid=1, test=4) as folder:
         run(args.size, args.recipe, folder, args.out, args.work, args.minutes)
 
 if __name__ == '__main__': main()
