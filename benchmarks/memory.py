@@ -19,11 +19,10 @@ from machine import machine
 
 def peak(): return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss/1e3
 
-def once(list_of_files, side, room):
-    "One pass over the photos, as JSON"
+def once(folder, side, room):
+    "One pass over the photos of a folder, as JSON"
     from fastai.vision.all import get_image_files, noop
     from selfsup.all import OpenSquare, read_photos, rotation_dls
-    folder = Path(list_of_files)
     before = peak()
     opener = OpenSquare(int(side), room=int(room)) if room else OpenSquare(int(side))
     dls = rotation_dls(read_photos(folder, labelled=False, say=noop), opener, bs=32, say=noop)

@@ -50,6 +50,8 @@ SIZES = {
     'cpu': Size({'small': 10, 'wide': 3, 'fine': 3, 'resnet18': 1}),
 }
 
+TUNED, CONV = 'rotation, fine-tuned', 'rotation, frozen, convolutional head'
+
 class Part(NamedTuple):
     "One training, or the probes of one encoder"
     judged:str # By photos of which split
@@ -62,8 +64,6 @@ def chosen(out):
     "The network that is best after rotation, by the photos set aside"
     rows = [r for r in csv.DictReader(open(out, newline='')) if r['judged'] == 'valid' and r['method'] == TUNED]
     return max(rows, key=lambda r: float(r['accuracy']))['arch']
-
-TUNED, CONV = 'rotation, fine-tuned', 'rotation, frozen, convolutional head'
 
 def parts(size, out):
     "All parts: first those by which a network is chosen"

@@ -31,7 +31,8 @@ def once(folder):
     res = compare(folder, say=noop, **known)
     cpu = sum(os.times()[:4]) - sum(before[:4])
     lead = res.difference('rotation, fine-tuned', 'from scratch')
-    print(json.dumps(dict(seconds=round(time.time() - start, 1), cpu_seconds=round(cpu, 1), lead=round(float(lead.points), 1))))
+    print(json.dumps(dict(seconds=round(time.time() - start, 1), cpu_seconds=round(cpu, 1),
+                          lead=round(float(lead.points), 1))))
 
 def revision(tree):
     "The commit of a copy, short"
