@@ -2,20 +2,16 @@
 
     python benchmarks/comparisons.py
 
-Each page made its comparison once, in minutes or hours, and its outputs are stored with it; some were dropped when a page
-was split, and stand in the commit before. A row has the points, low and high of one such output. For each row this looks
-for the three numbers in the outputs of all pages of the course, as they are and as they were, and says which are nowhere.
+Each page made its comparison once, in minutes or hours, or draws it from a script's table, and its outputs are stored
+with it. A row has the points, low and high of one such output. For each row this looks for the three numbers in the
+outputs of all pages of the course, and says which are nowhere.
 """
 import csv
 import json
 import re
-import subprocess
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
-BEFORE = 'b2dcb8d' # The last commit before pages were split
-
-def git(*words): return subprocess.run(['git', *words], cwd=ROOT, text=True, capture_output=True, check=True).stdout
 
 def outputs(notebook):
     "The text of all outputs of a notebook"
@@ -24,10 +20,9 @@ def outputs(notebook):
     return '\n'.join(''.join(o.get('data', {}).get(kind, '')) for o in shown for kind in kinds)
 
 def pages():
-    "The outputs of each page, as it is and as it was"
-    for path in sorted((ROOT/'nbs'/'tutorials').glob('*.ipynb')): yield outputs(json.loads(path.read_text(encoding='utf-8')))
-    for name in git('ls-tree', '--name-only', BEFORE, 'nbs/tutorials/').split():
-        yield outputs(json.loads(git('show', f'{BEFORE}:{name}')))
+    "The outputs of each page"
+    for path in sorted((ROOT/'nbs'/'tutorials').glob('*.ipynb')):
+        yield outputs(json.loads(path.read_text(encoding='utf-8')))
 
 def stands(row, text):
     "Whether points, low and high of a row stand together in a text, in a sentence or in a table"
