@@ -1,4 +1,4 @@
-"""Where the rows of comparisons.csv come from: the differences that `compare` printed on pages of the course.
+"""Where the rows of comparisons.csv come from: the differences that pages of the course print.
 
     python benchmarks/comparisons.py
 
