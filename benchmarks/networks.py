@@ -49,7 +49,8 @@ class Size:
     watch:int=1000 # Photos, of those set aside for validation, that watch the pretraining
 
 SIZES = {
-    'smoke': Size({'small': 1, 'wide': 1}, labels=(5,), longer=2, stretch=('fine', 2), steps=3, bs=8, few_bs=8, watch=12),
+    'smoke': Size({'small': 1, 'wide': 1}, labels=(5,), longer=2, stretch=('fine', 2), steps=3, bs=8, few_bs=8,
+                  watch=12),
     'cpu': Size({'small': 10, 'wide': 3, 'fine': 3, 'resnet18': 1}),
 }
 

@@ -42,6 +42,42 @@ FOUND = {
         'half turns among the mistakes, %': "100*counts['half turns']/counts.sum()",
         'the two worst kinds': "' and '.join(sorted(right.groupby(kinds).mean().nsmallest(2).index))",
     },
+    '03_from_scratch': {
+        'turn guessed right': 'curve[-1][1]',
+        'half turns among the mistakes, %': '100*half/len(wrong)',
+        **{f'{m}, mean, %': f"100*np.mean(tests['{m}'])" for m in ('random, frozen', 'from scratch', 'pretrained')},
+        'least gain, points': '100*gains.min()',
+        'from lowest pretrained to highest from scratch, points':
+            "100*(min(tests['pretrained']) - max(tests['from scratch']))",
+        **{f'{m}, three times the steps, points more': f"100*(rows['{m}, longer']['valid'] - rows['{m}']['valid'])"
+           for m in ('random, frozen', 'from scratch')},
+        'all labels, %': '100*all_labels',
+    },
+    '04_fastai': {
+        'half turns among the errors, %': '100*half/wrong',
+        **{f'{m}, %': f"100*scores['{m}'].mean()" for m in ('pretrained', 'from scratch')},
+        'least lead, points': "100*(scores['pretrained'] - scores['from scratch']).min()",
+        'mean lead, in standard deviations': "(scores.mean().iloc[0] - scores.mean().iloc[1])/scores.std().max()",
+        'least known of the own pictures': 'min(known.values())',
+    },
+    '05_by_hand': {
+        **{f'{k}, %': f"100*rows['{k}'].mean()"
+           for k in ('from scratch', 'random, frozen', 'rotation, frozen', 'fine-tuned')},
+        'fine-tuned minus from scratch, points': f'{SAID}.format(*points(found["seeds and test pictures"]))',
+        'fine-tuned minus frozen, points': f'{SAID}.format(*points(paired_interval(a, still, truth)))',
+        'least lead, points': '100*(a.mean(1) - b.mean(1)).min()',
+        'from scratch, long, points more': '100*(long_hits.mean() - b[0].mean())',
+        'fine-tuned minus long, points': '100*(a[0].mean() - long_hits.mean())',
+    },
+    '06_few_labels': {
+        **{f'{n}, %': f"100*res.accuracies('{n}').mean()"
+           for n in ('from scratch', 'random, frozen', 'rotation, frozen', 'rotation, fine-tuned',
+                     'from scratch, long')},
+        **{f'fine-tuned minus {n}, points': f"{SAID}.format(*res.difference('rotation, fine-tuned', '{n}')[:3])"
+           for n in ('from scratch', 'from scratch, long', 'rotation, frozen')},
+        'verdict': "str(res.verdict()).split(',')[0]",
+        'saving': "res.curve.saving(res.labels, 'rotation, fine-tuned')",
+    },
     '07_what_it_learned': {
         'rotation accuracy': "watch.table()['rotation accuracy'].iloc[-1]",
         'kNN score': 'watch.table().score.iloc[-1]',
@@ -73,6 +109,9 @@ FOUND = {
                  for name in ('0 pixels', '0.25 pixels', '1 pixels', 'the last one, grey')},
     '19_digits': {'look-alikes': 'right[is_alike].mean()', 'other digits': 'right[~is_alike].mean()',
                   'all digits': 'right.mean()'},
+    '23_beyond': {f'{m}, %': f"curve.accuracies('{m}')[labels*len(kinds)].mean()"
+                  for m in ('from scratch', 'random, frozen', 'rotation, frozen', 'rotation, fine-tuned',
+                            'jigsaw, frozen', 'jigsaw, fine-tuned')},
 }
 
 def cell(id, source):

@@ -46,19 +46,23 @@ def test_cifar10_in_parts(tmp_path, monkeypatch, capsys):
 
 @pytest.mark.slow
 def test_networks_in_parts(tmp_path, monkeypatch):
-    "Test photos judge only the network that those set aside chose; given again, nothing is made"
+    "Test photos judge the network that those set aside chose, and the stretch; given again, nothing is made"
     monkeypatch.syspath_prepend(str(ROOT/'benchmarks'))
     import networks as n
     world = draw_world(tmp_path/'world', train=12, valid=2, test=3, size=32, classes=['house', 'car', 'cup'])
-    monkeypatch.setitem(n.SIZES, 'smoke', n.Size({'small': 1, 'wide': 1}, labels=(5,), longer=2, steps=2, bs=8, few_bs=8, watch=3))
+    size = n.Size({'small': 1, 'wide': 1}, labels=(5,), longer=2, stretch=('fine', 3), steps=2, bs=8, few_bs=8, watch=3)
+    monkeypatch.setitem(n.SIZES, 'smoke', size)
     out, work = tmp_path/'out.csv', tmp_path/'work'
     n.run('smoke', world, out, work)
     rows, first = list(csv.DictReader(open(out))), out.read_text()
     valid = {r['arch']: float(r['accuracy']) for r in rows if r['judged'] == 'valid' and r['method'] == n.TUNED}
-    tested = {r['arch'] for r in rows if r['judged'] == 'test'}
-    assert set(valid) == {'small', 'wide'} and len(tested) == 1 and valid[tested.pop()] == max(valid.values())
-    assert {r['method'] for r in rows if r['judged'] == 'test'} == {'pretraining', 'from scratch', 'rotation, frozen', n.TUNED, n.CONV}
-    assert [r['passes'] for r in rows if r['method'] == 'pretraining'] == ['1', '1', '2']
+    tested = {arch: {r['method'] for r in rows if r['judged'] == 'test' and r['arch'] == arch}
+              for arch in ('small', 'wide', 'fine')}
+    chosen = [arch for arch in valid if tested[arch]]
+    assert set(valid) == {'small', 'wide'} and [valid[arch] for arch in chosen] == [max(valid.values())]
+    kinds = {'pretraining', 'from scratch', 'rotation, frozen', n.TUNED, n.CONV}
+    assert tested[chosen[0]] == tested['fine'] == kinds
+    assert [r['passes'] for r in rows if r['method'] == 'pretraining'] == ['1', '1', '2', '3']
     n.run('smoke', world, out, work)
     assert out.read_text() == first
 
