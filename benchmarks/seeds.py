@@ -47,7 +47,7 @@ FOUND = {
         'half turns among the mistakes, %': '100*half/len(wrong)',
         **{f'{m}, mean, %': f"100*np.mean(tests['{m}'])" for m in ('random, frozen', 'from scratch', 'pretrained')},
         'least gain, points': '100*gains.min()',
-        'from lowest pretrained to highest from scratch, points':
+        'lowest pretrained minus highest scratch, points':
             "100*(min(tests['pretrained']) - max(tests['from scratch']))",
         **{f'{m}, three times the steps, points more': f"100*(rows['{m}, longer']['valid'] - rows['{m}']['valid'])"
            for m in ('random, frozen', 'from scratch')},
