@@ -171,7 +171,7 @@ def test_a_disk_that_fills_up_while_comparing(world, tmp_path):
 
 @pytest.mark.parametrize('command, at, kwargs, file, told', [
     (finetune, 'test photos right', dict(steps=2), 'model.pkl', 'test photos right'),
-    (evaluate, 'was read', {}, 'encoder.safetensors', 'Held-out labels chose stage'),
+    (evaluate, 'was read', {}, 'encoder.safetensors', 'Cross-validation chose stage'),
     (audit, 'was read', dict(size=16), 'result.json', 'No warning'),
     (suitability, 'was read', dict(epochs=1), 'result.json', 'A short run guesses')],
     ids=lambda o: getattr(o, '__name__', ''))

@@ -86,7 +86,7 @@ def answer(self:Evaluation)->str:
     pair = self._hits(THIS), self._hits(other)
     d, low, high = map(tenth, 100*np.array(paired_interval(*pair, self.benchmark.truth, balanced=True)))
     stages = list(self.probes[THIS].probes)
-    return (f'Held-out labels chose stage {stages.index(self.best) + 1} of {len(stages)}: '
+    return (f'Cross-validation chose stage {stages.index(self.best) + 1} of {len(stages)}: '
             f'{100*self._balanced(THIS):.1f} % balanced test accuracy with one draw of {len(self.idxs):,} labels, '
             f'{d:+.1f} points (95 % interval over test photos {low:+.1f} to {high:+.1f}) against the better of the two '
             f"others ('{other}').")
