@@ -121,6 +121,8 @@ def test_what_is_kept_is_logged_though_the_process_is_killed(train, world, whole
     assert scalars(tmp_path/'parts')['valid_loss'] == scalars(whole)['valid_loss'][:2]
     train('parts', resume=True)
     assert same_logs(tmp_path/'parts', whole)
+    seconds = [f.name.split('.')[3] for f in (tmp_path/'parts'/'tensorboard').glob('events.*')]
+    assert len(set(seconds)) == len(seconds) == 2  # by these TensorBoard knows which file is the first
 
 def test_the_times_of_the_first_part_stay(train, tmp_path, monkeypatch):
     keep = KeepTraining._keep

@@ -10,6 +10,7 @@ __all__ = ['check_loggers', 'loggers']
 # %% ../../nbs/transfer/09_loggers.ipynb #1a9e0004
 from ..errors import InputError
 from ..run_folder import RunFolder
+import time
 from contextlib import ExitStack, contextmanager
 from functools import cached_property
 from importlib import import_module
@@ -19,6 +20,11 @@ from fastai.vision.all import *
 def _csv(run, stack): return CSVLogger(run.path.absolute()/'history.csv')
 
 # %% ../../nbs/transfer/09_loggers.ipynb #1a9e0009
+def _let_pass(files):
+    "Wait until a second after the last of `files`: TensorBoard reads files in the order of the second in their names"
+    last = max((f.stat().st_mtime for f in files), default=0)
+    time.sleep(max(0, min(1, last + 1 - time.time())))
+
 def _tensorboard(run, stack):
     from fastai.callback.tensorboard import SummaryWriter, TensorBoardCallback
     class Board(TensorBoardCallback):
@@ -27,6 +33,7 @@ def _tensorboard(run, stack):
         def _setup_writer(self): pass  # made when it is first written to, as `first` is not known before
         @cached_property
         def writer(self):
+            _let_pass(Path(self.log_dir).glob('events.*'))
             return SummaryWriter(self.log_dir, purge_step=self.keep_training.first*len(self.dls.train) + 1)
         def after_epoch(self):
             if self.epoch < self.keep_training.first: return
