@@ -40,5 +40,6 @@ def run_parts(parts, do, out, columns, key, known={}, minutes=None, score=reache
         append(out, names, [])  # fails now, if it has to
         rows = [row | facts | known for row in timed(do, part)]
         append(out, names, rows)
+        done.add(key(part._asdict()))  # a part that stands twice in `parts` is made once
         best = max(map(score, rows))
         print(f"{', '.join(filter(None, key(part._asdict())))}: {best:.1%}, {rows[0]['seconds']:.0f} s", flush=True)
